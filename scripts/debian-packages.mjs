@@ -1,0 +1,30 @@
+// Every Debian 12 package that a script of this project may need, by group, each with its reason.
+// `command`: when that program is on the PATH already, however it came there, the package isn't asked for.
+
+/** @typedef {{ name: string, why: string, command?: string }} DebianPackage */
+
+/** @type {Readonly<Record<string, readonly DebianPackage[]>>} */
+export const DEBIAN_PACKAGES = {
+  build: [
+    { name: 'gcc', why: 'links the Rust code', command: 'cc' },
+    { name: 'libc6-dev', why: 'start-up objects and libc for the linker' },
+  ],
+  xserver: [
+    { name: 'xvfb', why: 'an X server without a screen, one per test', command: 'Xvfb' },
+    { name: 'xauth', why: 'writes and reads Xauthority files independently of this project', command: 'xauth' },
+  ],
+  xclients: [
+    { name: 'x11-apps', why: 'xclock, xeyes, x11perf, xwd', command: 'xclock' },
+    { name: 'x11-utils', why: 'xdpyinfo, xwininfo, xprop, xlsatoms', command: 'xdpyinfo' },
+    { name: 'x11-xserver-utils', why: 'xset, xrandr, xrdb', command: 'xset' },
+    { name: 'xterm', why: 'a client with text and server-side fonts', command: 'xterm' },
+    { name: 'xdotool', why: 'types into windows through XTEST', command: 'xdotool' },
+    { name: 'xclip', why: 'clipboard transfers of many MiB (INCR)', command: 'xclip' },
+    { name: 'zenity', why: 'a GTK 3 program', command: 'zenity' },
+    { name: 'python3-xlib', why: 'a client of a third X11 client library' },
+  ],
+  peers: [
+    { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
+    { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
+  ],
+};
