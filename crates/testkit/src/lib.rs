@@ -11,6 +11,7 @@ mod byte_order;
 pub mod display;
 mod fake_server;
 mod fd_stream;
+pub mod options;
 mod packet;
 mod raw_client;
 pub mod requests;
