@@ -1,0 +1,175 @@
+//! The client's stream: requests on their way to the host.
+
+use x11_wire::extension::{
+    self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, Descriptors, Extension, PRESENT_QUERY_CAPABILITIES,
+    RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
+};
+use x11_wire::request::{Head, RequestHead, UNASSIGNED};
+
+use crate::descriptors::{Marks, Queue};
+use crate::extensions::Class;
+use crate::limits::PENDING_MAX;
+use crate::pending::{Answer, Pending};
+use crate::session::{Next, Progress, Session, Violation};
+
+/// No System V segment has this number, so a server answers an Attach of it with an `Access` error.
+const NO_SEGMENT: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct ClientStream<F> {
+    /// Bytes of the current request that are still to come.
+    pub(crate) body_left: u64,
+    /// Bytes passed since the set-up.
+    pub(crate) position: u64,
+    /// Requests begun since the set-up: the number of the current one.
+    pub(crate) sequence: u64,
+    big_requests: bool,
+    pub(crate) descriptors: Queue<F>,
+}
+
+impl<F> ClientStream<F> {
+    pub(crate) const fn new() -> Self {
+        Self { body_left: 0, position: 0, sequence: 0, big_requests: false, descriptors: Queue::new() }
+    }
+}
+
+/// What to do with a request that has been looked at.
+enum Verdict {
+    /// It passes; remember it if there is something to do with its answer.
+    Pass(Option<Answer>),
+    /// More of its bytes are needed first.
+    Hold,
+    /// An answer of the host is needed first.
+    Stall,
+}
+
+impl<F> Session<F> {
+    pub(crate) fn look_at_requests(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Progress {
+        let start = self.client.position;
+        let mut at = 0;
+        let mut next = Next::Client;
+        loop {
+            at += pass_body(&mut self.client.body_left, chunk.len() - at);
+            let Some(rest) = chunk.get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
+            let head = match RequestHead::parse(self.order, self.client.big_requests, rest) {
+                Head::Complete(head) => head,
+                Head::NeedMore => break,
+                Head::BadLength => {
+                    let [major, minor] = rest.first_chunk().copied().unwrap_or_default();
+                    next = Next::Nothing(Violation::ClientLength { major, minor });
+                    break;
+                }
+            };
+            let class = self.extensions.class(head.major);
+            if class != Class::Plain {
+                match self.judge(class, head, rest, at, marks) {
+                    Verdict::Pass(answer) => self.remember(rest, answer),
+                    Verdict::Hold => break,
+                    Verdict::Stall => {
+                        next = Next::Host;
+                        break;
+                    }
+                }
+            }
+            self.client.sequence += 1;
+            self.client.body_left = head.len;
+        }
+        self.client.position = start + at as u64;
+        self.client.descriptors.expire(self.client.position);
+        Progress { forward: at, next }
+    }
+
+    /// Decides on one request. `rest` starts at it and may end before it does.
+    fn judge(
+        &mut self,
+        class: Class,
+        head: RequestHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) -> Verdict {
+        match class {
+            Class::Plain => Verdict::Pass(None),
+            Class::Replies => Verdict::Pass((self.pending.len() < PENDING_MAX).then_some(Answer::Pass)),
+            _ if self.pending.len() >= PENDING_MAX => Verdict::Stall,
+            Class::ListExtensions => Verdict::Pass(Some(Answer::ExtensionList)),
+            Class::QueryExtension => self.query_extension(head, rest),
+            Class::Unlearnt if self.pending.awaits_extension() => Verdict::Stall,
+            Class::Unlearnt => self.deny(head, rest),
+            Class::Known(_) if !has(rest, head, DESCRIPTOR_REQUEST_MAX) => Verdict::Hold,
+            Class::Known(extension) => self.known(extension, head, rest, at, marks),
+        }
+    }
+
+    fn query_extension(&self, head: RequestHead, rest: &[u8]) -> Verdict {
+        if !has(rest, head, head.header + 4 + Extension::NAME_MAX) {
+            return Verdict::Hold;
+        }
+        let name_len = self.order.u16_at(rest, head.header).map_or(0, usize::from);
+        let from = head.header + 4;
+        // A server refuses a length that does not fit the name's; then there is nothing to learn.
+        let fits = head.len == x11_wire::padded(from + name_len) as u64;
+        let name = rest.get(from..from + name_len).filter(|_| fits);
+        Verdict::Pass(Some(Answer::Extension(name.and_then(Extension::from_name))))
+    }
+
+    /// Lets the server refuse the request: an opcode that it does not know, at the same place in the sequence.
+    fn deny(&mut self, head: RequestHead, rest: &mut [u8]) -> Verdict {
+        if let Some(opcodes) = rest.first_chunk_mut::<2>() {
+            *opcodes = [UNASSIGNED, 0];
+        }
+        self.denied += 1;
+        Verdict::Pass(Some(Answer::Denied { major: head.major }))
+    }
+
+    fn known(
+        &mut self,
+        extension: Extension,
+        head: RequestHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) -> Verdict {
+        let carried = self.extensions.carries().descriptors;
+        match (extension, head.minor) {
+            (Extension::BigRequests, BIG_REQUESTS_ENABLE) if head.len == 4 => self.client.big_requests = true,
+            (Extension::MitShm, SHM_ATTACH) => {
+                self.order.put_u32(rest, head.header + SHM_ATTACH_SHMID, NO_SEGMENT);
+            }
+            (Extension::RandR, RANDR_CREATE_LEASE) if !carried => {
+                // No window: the server answers with a Window error, and gives no lease away.
+                self.order.put_u32(rest, head.header, 0);
+            }
+            (Extension::Present, PRESENT_QUERY_CAPABILITIES) if !carried => {
+                return Verdict::Pass(Some(Answer::PresentCapabilities));
+            }
+            _ => match extension::descriptors(extension, head.minor) {
+                Some(Descriptors::Request(fds)) => {
+                    self.client.descriptors.claim(fds.count(rest, head.header), at, marks);
+                }
+                Some(Descriptors::Reply) => return Verdict::Pass(Some(Answer::Descriptors)),
+                None => {}
+            },
+        }
+        Verdict::Pass(None)
+    }
+
+    fn remember(&mut self, rest: &[u8], answer: Option<Answer>) {
+        let (Some(answer), Some(&major)) = (answer, rest.first()) else { return };
+        self.pending.push(Pending { sequence: self.client.sequence + 1, major, answer });
+    }
+}
+
+/// Takes what is there of the current body; returns how many bytes that is.
+#[inline]
+pub(crate) fn pass_body(body_left: &mut u64, available: usize) -> usize {
+    let taken = (*body_left).min(available as u64);
+    *body_left -= taken;
+    // No more than `available`, which is a usize.
+    usize::try_from(taken).unwrap_or(available)
+}
+
+/// Whether the first `wanted` bytes of a request are there, or all of it if it is shorter.
+fn has(rest: &[u8], head: RequestHead, wanted: usize) -> bool {
+    rest.len() as u64 >= head.len.min(wanted as u64)
+}

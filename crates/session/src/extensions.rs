@@ -1,0 +1,111 @@
+//! What a client knows of the server's extensions, and what it may use.
+//!
+//! Opcodes are learnt from the server's answers on this very connection; one that the client never asked for is
+//! nothing it can rightly use. That is what keeps hidden extensions hidden from a client that guesses.
+
+use x11_wire::extension::Extension;
+use x11_wire::request::{EXTENSION_FIRST, LIST_EXTENSIONS, QUERY_EXTENSION, has_reply};
+
+/// What the path to the server carries besides bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carries {
+    /// File descriptors, both ways.
+    pub descriptors: bool,
+}
+
+/// How a request is treated, by its major opcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Passes; no reply is expected.
+    Plain,
+    /// A core request with a reply.
+    Replies,
+    /// `QueryExtension`.
+    QueryExtension,
+    /// `ListExtensions`.
+    ListExtensions,
+    /// An extension of the table.
+    Known(Extension),
+    /// An extension opcode that the server never named to this client.
+    Unlearnt,
+}
+
+/// The table of all 256 major opcodes.
+#[derive(Debug)]
+pub(crate) struct Extensions {
+    classes: [Class; 256],
+    carries: Carries,
+}
+
+impl Extensions {
+    pub(crate) fn new(carries: Carries) -> Self {
+        let mut classes = [Class::Plain; 256];
+        for (class, major) in classes.iter_mut().zip(0..=u8::MAX) {
+            *class = match major {
+                QUERY_EXTENSION => Class::QueryExtension,
+                LIST_EXTENSIONS => Class::ListExtensions,
+                EXTENSION_FIRST.. => Class::Unlearnt,
+                _ if has_reply(major) => Class::Replies,
+                _ => Class::Plain,
+            };
+        }
+        Self { classes, carries }
+    }
+
+    pub(crate) const fn carries(&self) -> Carries {
+        self.carries
+    }
+
+    #[inline]
+    pub(crate) fn class(&self, major: u8) -> Class {
+        self.classes.get(usize::from(major)).copied().unwrap_or(Class::Unlearnt)
+    }
+
+    /// Notes that the server named `major`; `extension` is `None` for one that is only bytes.
+    pub(crate) fn learn(&mut self, major: u8, extension: Option<Extension>) {
+        if major < EXTENSION_FIRST || extension.is_some_and(|extension| self.hides(extension)) {
+            return;
+        }
+        if let Some(class) = self.classes.get_mut(usize::from(major)) {
+            *class = extension.map_or(Class::Plain, Class::Known);
+        }
+    }
+
+    /// Whether clients are told that the server lacks `extension`.
+    pub(crate) fn hides(&self, extension: Extension) -> bool {
+        match extension {
+            // They authenticate against, or map, a device of the server's machine.
+            Extension::Dri2 | Extension::XFree86Dri | Extension::XFree86Dga => true,
+            Extension::Dri3 | Extension::MitShm => !self.carries.descriptors,
+            Extension::BigRequests | Extension::Present | Extension::RandR => false,
+        }
+    }
+
+    /// The same by the name in a list.
+    pub(crate) fn hides_name(&self, name: &[u8]) -> bool {
+        Extension::from_name(name).is_some_and(|extension| self.hides(extension))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_hidden_extension_is_learnt() {
+        let mut bytes_only = Extensions::new(Carries { descriptors: false });
+        bytes_only.learn(140, Some(Extension::MitShm));
+        bytes_only.learn(141, Some(Extension::Present));
+        bytes_only.learn(142, None);
+        assert_eq!(bytes_only.class(140), Class::Unlearnt);
+        assert_eq!(bytes_only.class(141), Class::Known(Extension::Present));
+        assert_eq!(bytes_only.class(142), Class::Plain);
+    }
+
+    #[test]
+    fn a_server_cannot_redefine_core_opcodes() {
+        let mut extensions = Extensions::new(Carries { descriptors: true });
+        extensions.learn(QUERY_EXTENSION, None);
+        assert_eq!(extensions.class(QUERY_EXTENSION), Class::QueryExtension);
+    }
+}

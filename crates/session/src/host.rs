@@ -1,0 +1,183 @@
+//! The host's stream: the set-up reply, then replies, errors and events on their way to the client.
+
+use x11_wire::extension::{
+    PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
+};
+use x11_wire::message::{Kind, MessageHead};
+use x11_wire::request::UNASSIGNED;
+use x11_wire::sequence::widen;
+use x11_wire::setup::{SetupReply, SetupStatus};
+
+use crate::client::pass_body;
+use crate::descriptors::{Marks, Queue};
+use crate::limits::HOST_HELD_MAX;
+use crate::pending::{Answer, Pending};
+use crate::session::{Session, Violation};
+
+/// With fewer requests under way than this, 16 bits tell before from after.
+const UNAMBIGUOUS: u64 = 32_768;
+/// Offset of the major opcode in an error.
+const ERROR_MAJOR: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    SetUp,
+    Messages,
+    /// The set-up was refused: whatever follows passes.
+    Refused,
+}
+
+#[derive(Debug)]
+pub(crate) struct HostStream<F> {
+    phase: Phase,
+    /// Bytes of the current message that are still to come.
+    pub(crate) body_left: u64,
+    /// Bytes passed.
+    pub(crate) position: u64,
+    /// The request that the host had reached; a lower bound after a gap of 65,536 and more.
+    sequence: u64,
+    pub(crate) replies: u64,
+    pub(crate) events: u64,
+    pub(crate) errors: u64,
+    pub(crate) descriptors: Queue<F>,
+}
+
+impl<F> HostStream<F> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            phase: Phase::SetUp,
+            body_left: 0,
+            position: 0,
+            sequence: 0,
+            replies: 0,
+            events: 0,
+            errors: 0,
+            descriptors: Queue::new(),
+        }
+    }
+}
+
+impl<F> Session<F> {
+    pub(crate) fn look_at_messages(
+        &mut self,
+        chunk: &mut [u8],
+        marks: &mut Marks<F>,
+    ) -> Result<usize, Violation> {
+        let start = self.host.position;
+        let mut at = 0;
+        loop {
+            at += pass_body(&mut self.host.body_left, chunk.len() - at);
+            let Some(rest) = chunk.get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
+            let begun = match self.host.phase {
+                Phase::SetUp => self.begin_set_up(rest),
+                Phase::Messages => self.begin_message(rest, at, marks)?,
+                Phase::Refused => Some(rest.len() as u64),
+            };
+            let Some(len) = begun else { break };
+            self.host.body_left = len;
+        }
+        self.host.position = start + at as u64;
+        self.host.descriptors.expire(self.host.position);
+        Ok(at)
+    }
+
+    /// The length of the set-up reply at the start of `rest`; `None` while its header is not whole.
+    fn begin_set_up(&mut self, rest: &[u8]) -> Option<u64> {
+        let reply = SetupReply::parse(self.order, rest)?;
+        self.host.phase = if reply.status == SetupStatus::Success { Phase::Messages } else { Phase::Refused };
+        Some(reply.len as u64)
+    }
+
+    /// The length of the message at the start of `rest`; `None` while too little of it is there.
+    fn begin_message(
+        &mut self,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) -> Result<Option<u64>, Violation> {
+        let Some(head) = MessageHead::parse(self.order, rest) else { return Ok(None) };
+        if let (Kind::Reply, Some(wire)) = (head.kind, head.sequence)
+            && self.pending.awaits_list(wire)
+            && head.len > rest.len() as u64
+        {
+            return if head.len > HOST_HELD_MAX as u64 {
+                Err(Violation::HostListTooLong { bytes: head.len })
+            } else {
+                Ok(None)
+            };
+        }
+        match head.kind {
+            Kind::Reply => self.host.replies += 1,
+            Kind::Error => self.host.errors += 1,
+            Kind::Event => self.host.events += 1,
+        }
+        if let Some(wire) = head.sequence {
+            if let Some(pending) = self.match_pending(head.kind, wire, rest) {
+                self.host.sequence = pending.sequence;
+                self.answer(pending.answer, head, rest, at, marks);
+            } else {
+                self.advance(wire);
+            }
+        }
+        Ok(Some(head.len))
+    }
+
+    fn match_pending(&mut self, kind: Kind, wire: u16, rest: &[u8]) -> Option<Pending> {
+        match kind {
+            Kind::Reply => self.pending.match_reply(wire, rest.get(1) == Some(&0)),
+            Kind::Error => self.pending.match_error(wire, rest.get(ERROR_MAJOR).copied()?),
+            Kind::Event => None,
+        }
+    }
+
+    /// Follows the sequence number of a message that answers nothing remembered.
+    fn advance(&mut self, wire: u16) {
+        let reached = widen(self.host.sequence, wire);
+        if reached <= self.client.sequence {
+            let unambiguous = self.client.sequence - self.host.sequence < UNAMBIGUOUS;
+            self.host.sequence = reached;
+            if unambiguous {
+                self.pending.skip_before(wire);
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        answer: Answer,
+        head: MessageHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) {
+        match (answer, head.kind) {
+            (Answer::Extension(extension), Kind::Reply) => {
+                let Some(reply) = QueryExtensionReply::parse(rest).filter(|reply| reply.present) else {
+                    return;
+                };
+                if extension.is_some_and(|extension| self.extensions.hides(extension)) {
+                    QueryExtensionReply::hide(rest);
+                } else {
+                    self.extensions.learn(reply.major, extension);
+                }
+            }
+            (Answer::ExtensionList, Kind::Reply) => {
+                hide_in_list(self.order, rest, |name| self.extensions.hides_name(name));
+            }
+            (Answer::Descriptors, Kind::Reply) => {
+                let count = rest.get(1).copied().map_or(0, usize::from);
+                self.host.descriptors.claim(count, at, marks);
+            }
+            (Answer::PresentCapabilities, Kind::Reply) => {
+                let capabilities = self.order.u32_at(rest, PRESENT_CAPABILITIES).unwrap_or(0);
+                self.order.put_u32(rest, PRESENT_CAPABILITIES, capabilities & !PRESENT_CAPABILITY_SYNCOBJ);
+            }
+            (Answer::Denied { major }, Kind::Error) => {
+                if let Some(named) = rest.get_mut(ERROR_MAJOR).filter(|named| **named == UNASSIGNED) {
+                    *named = major;
+                }
+            }
+            _ => {}
+        }
+    }
+}

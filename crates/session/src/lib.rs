@@ -1,0 +1,32 @@
+//! One X11 client's state machine, without I/O.
+//!
+//! [`Handshake`] reads the client's set-up and checks its cookie; [`Session`] follows both streams from there on. The
+//! caller reads bytes and descriptors from a socket or a channel, lets the session look at them *in place*, and passes
+//! on what it is told to: most bytes are never touched, nothing is inserted and nothing overtakes.
+//!
+//! ```text
+//! client ──► client_data(chunk) ──► forward the first n bytes, descriptors at their marks ──► channel
+//! client ◄── forward the first n bytes, descriptors at their marks ◄── host_data(chunk) ◄── channel
+//! ```
+//!
+//! What a channel can't carry is hidden: the session rewrites the answer to `QueryExtension` and `ListExtensions`, and
+//! turns requests to opcodes that the client never learnt into ones that the server itself refuses, in their right
+//! place in the sequence.
+#![forbid(unsafe_code)]
+
+mod client;
+mod descriptors;
+mod extensions;
+mod handshake;
+mod host;
+mod limits;
+mod pending;
+mod session;
+
+pub use descriptors::{Mark, Marks};
+pub use extensions::Carries;
+pub use handshake::{Cookie, Handshake, HandshakeError, Step};
+pub use limits::{
+    CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, HOST_HELD_MAX, PENDING_MAX,
+};
+pub use session::{Counters, Next, Progress, Session, Violation};

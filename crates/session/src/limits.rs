@@ -1,0 +1,23 @@
+//! The limits of a session, in one place, each with its reason.
+
+/// Bytes of a client's unfinished request that are held back at most. Only the beginning of requests that the session
+/// has to understand is ever held: the longest is a `PixmapFromBuffers` in big form (68 bytes).
+pub const CLIENT_HELD_MAX: usize = 128;
+
+/// Bytes of an unfinished message of the server that are held back at most: a `ListExtensions` reply has to be whole
+/// before names can be taken out. Servers' lists are around 500 bytes long; the protocol allows 64 KiB.
+pub const HOST_HELD_MAX: usize = 8192;
+
+/// Requests awaiting an answer that are remembered at most. Beyond it ordinary ones are let through unremembered (they
+/// are remembered only to tell answers apart, which then rests on the sequence number alone), and one whose answer
+/// matters waits until the client has read some: memory stays bounded, and a client that pipelines any number of round
+/// trips before it reads does not lock itself up.
+pub const PENDING_MAX: usize = 65_536;
+
+/// Descriptors waiting for their message at most, in each direction; Linux passes 253 in one `sendmsg`. Further ones
+/// are closed and counted.
+pub const DESCRIPTORS_QUEUED_MAX: usize = 256;
+
+/// A descriptor that no message has claimed when this many bytes have followed it is closed and counted. A library
+/// sends descriptors at most one output buffer (16 KiB in libxcb) ahead of their request.
+pub const DESCRIPTOR_DISTANCE_MAX: u64 = 1 << 20;

@@ -1,0 +1,179 @@
+//! The session after the set-up: both streams' state, and what the caller is told.
+
+use x11_wire::ByteOrder;
+use x11_wire::message::{BAD_LENGTH, HEADER, encode_error};
+use x11_wire::sequence::low16;
+
+use crate::client::ClientStream;
+use crate::descriptors::Marks;
+use crate::extensions::{Carries, Extensions};
+use crate::host::HostStream;
+use crate::pending::PendingQueue;
+
+/// How far a chunk of a client's bytes may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// This many bytes from the start of the chunk go to the host now. The caller keeps the rest and shows it again,
+    /// with what has come behind it.
+    pub forward: usize,
+    /// What the rest waits for.
+    pub next: Next,
+}
+
+/// What a client's stream waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// More of the client's bytes.
+    Client,
+    /// An answer that is still under way: more of the client's bytes don't help, the next of the host's may.
+    Host,
+    /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
+    Nothing(Violation),
+}
+
+/// What ends a session before its streams do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The client sent a request with an impossible length. Where the next one starts can't be known.
+    ClientLength {
+        /// The request's major opcode.
+        major: u8,
+        /// Its minor opcode, or data byte.
+        minor: u8,
+    },
+    /// The host sent a `ListExtensions` reply of more than [`crate::HOST_HELD_MAX`] bytes.
+    HostListTooLong {
+        /// Length of the reply in bytes.
+        bytes: u64,
+    },
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ClientLength { major, minor } => {
+                write!(f, "the client sent a request with an impossible length (opcode {major}, {minor})")
+            }
+            Self::HostListTooLong { bytes } => {
+                write!(f, "the X server sent a list of extensions of {bytes} bytes")
+            }
+        }
+    }
+}
+
+/// What went through, since the set-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests of the client.
+    pub requests: u64,
+    /// Replies of the host.
+    pub replies: u64,
+    /// Events of the host.
+    pub events: u64,
+    /// Errors of the host.
+    pub errors: u64,
+    /// Requests that the session turned into ones that the server refuses.
+    pub denied: u64,
+    /// Descriptors handed to requests.
+    pub descriptors_to_host: u64,
+    /// Descriptors handed to replies.
+    pub descriptors_to_client: u64,
+    /// Descriptors that were closed because nothing claimed them or nothing can carry them.
+    pub descriptors_dropped: u64,
+}
+
+/// One client's session. `F` is an owned descriptor: `OwnedFd` in the bridge, a number in tests.
+#[derive(Debug)]
+pub struct Session<F> {
+    pub(crate) order: ByteOrder,
+    pub(crate) extensions: Extensions,
+    pub(crate) pending: PendingQueue,
+    pub(crate) client: ClientStream<F>,
+    pub(crate) host: HostStream<F>,
+    pub(crate) denied: u64,
+}
+
+impl<F> Session<F> {
+    /// A session whose set-up request has been accepted; the next bytes of the client are requests, the next of the
+    /// host the set-up reply.
+    pub fn new(order: ByteOrder, carries: Carries) -> Self {
+        Self {
+            order,
+            extensions: Extensions::new(carries),
+            pending: PendingQueue::default(),
+            client: ClientStream::new(),
+            host: HostStream::new(),
+            denied: 0,
+        }
+    }
+
+    /// Takes descriptors that came with the client's next bytes. On a path that carries none they are closed.
+    pub fn client_descriptors(&mut self, descriptors: impl IntoIterator<Item = F>) {
+        let carried = self.extensions.carries().descriptors;
+        let position = self.client.position;
+        self.client.descriptors.arrive(position, descriptors);
+        if !carried {
+            self.client.descriptors.discard(usize::MAX);
+        }
+    }
+
+    /// Takes descriptors that came with the host's next bytes.
+    pub fn host_descriptors(&mut self, descriptors: impl IntoIterator<Item = F>) {
+        let position = self.host.position;
+        self.host.descriptors.arrive(position, descriptors);
+    }
+
+    /// Looks at the client's bytes, in place: those held back last time first, then what has come since.
+    ///
+    /// At most [`crate::CLIENT_HELD_MAX`] bytes are held back while it is the client that is waited for. New marks are added to
+    /// `marks`; their offsets count from the start of `chunk` and lie below `forward`.
+    pub fn client_data(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Progress {
+        self.look_at_requests(chunk, marks)
+    }
+
+    /// Looks at the host's bytes, in place; returns how many from the start of the chunk go to the client now.
+    ///
+    /// At most [`crate::HOST_HELD_MAX`] bytes are held back.
+    pub fn host_data(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Result<usize, Violation> {
+        self.look_at_messages(chunk, marks)
+    }
+
+    /// How many of the host's next bytes are the body of a message that nothing has to be known of. The caller may
+    /// pass them on without showing them, and then has to say so with [`Session::host_passed`].
+    pub const fn host_passable(&self) -> u64 {
+        self.host.body_left
+    }
+
+    /// Notes that `bytes` of the host's, at most [`Session::host_passable`], went to the client unseen.
+    pub fn host_passed(&mut self, bytes: u64) {
+        self.host.body_left = self.host.body_left.saturating_sub(bytes);
+        self.host.position += bytes;
+    }
+
+    /// What went through so far.
+    pub const fn counters(&self) -> Counters {
+        let (client, host) = (&self.client.descriptors, &self.host.descriptors);
+        Counters {
+            requests: self.client.sequence,
+            replies: self.host.replies,
+            events: self.host.events,
+            errors: self.host.errors,
+            denied: self.denied,
+            descriptors_to_host: client.claimed,
+            descriptors_to_client: host.claimed,
+            descriptors_dropped: client.dropped + host.dropped,
+        }
+    }
+
+    /// The error that tells the client why its connection ends, to be sent behind all that the host still says.
+    pub fn last_error(&self, violation: Violation) -> Option<[u8; HEADER]> {
+        match violation {
+            Violation::ClientLength { major, minor } => {
+                let sequence = low16(self.client.sequence + 1);
+                Some(encode_error(self.order, BAD_LENGTH, sequence, major, u16::from(minor)))
+            }
+            Violation::HostListTooLong { .. } => None,
+        }
+    }
+}
