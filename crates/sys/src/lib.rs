@@ -1,0 +1,11 @@
+//! Everything of x11bridge that talks to the kernel below `rustix`: all hand-written `unsafe` code is here, behind a
+//! safe interface.
+//!
+//! * [`socket`]: stream sockets that carry descriptors, never blocking, always close-on-exec;
+//! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
+//!   handed to the kernel.
+
+pub mod shared_map;
+pub mod socket;
+
+pub use shared_map::SharedMap;
