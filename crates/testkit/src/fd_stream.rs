@@ -41,6 +41,11 @@ impl FdStream {
         Ok(Self { socket })
     }
 
+    /// A second handle, so that one thread can write while another reads.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()? })
+    }
+
     /// The socket itself, for what this type has no method for (shutdown, other time limits).
     pub fn socket(&self) -> &UnixStream {
         &self.socket
