@@ -1,0 +1,60 @@
+// `x11bridge run`: a bridge for the life of one child.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { openBridge } from '../open-bridge.js';
+import type { Settings } from '../program.js';
+import { exitCodeOfSignal, onSignals } from '../signals.js';
+import { complain, complainAbout } from '../terminal.js';
+
+/**
+ * Runs a program with the bridge as its display.
+ * @param command the program and its arguments
+ * @returns the child's exit code; 128 + n when signal n ended it, 127 when it wasn't found, 126 when it can't be executed
+ */
+export async function run(command: readonly string[], settings: Settings): Promise<number> {
+  let child: ChildProcess | undefined;
+  forwardSignals((signal) => child?.kill(signal));
+  return openBridge(settings, (line) => process.stderr.write(`${line}\n`)).match(
+    async (bridge) => {
+      const env = { ...process.env, ...bridge.env };
+      const code = await runChild(command, env, (started) => {
+        child = started;
+      });
+      await bridge.close();
+      return code;
+    },
+    async (error) => complainAbout(error),
+  );
+}
+
+/** Also keeps this process alive: it must not end before the child. */
+function forwardSignals(send: (signal: NodeJS.Signals) => void): void {
+  onSignals(['SIGTERM', 'SIGHUP'], send);
+  // A terminal sends these to its whole foreground group, so to the child too: sent on, they would arrive twice.
+  onSignals(['SIGINT', 'SIGQUIT'], process.stdin.isTTY ? () => undefined : send);
+}
+
+function runChild([program = '', ...args]: readonly string[], env: NodeJS.ProcessEnv, onStart: (child: ChildProcess) => void): Promise<number> {
+  return new Promise((resolve) => {
+    const refuse = (error: unknown): void => resolve(complainAboutSpawn(program, error));
+    try {
+      const child = spawn(program, args, { stdio: 'inherit', env });
+      onStart(child);
+      child.once('error', refuse);
+      child.once('exit', (code, signal) => resolve(signal === null ? (code ?? 0) : exitCodeOfSignal(signal)));
+    } catch (error) {
+      // Node reports some failures of spawn by throwing, others by the event.
+      refuse(error);
+    }
+  });
+}
+
+function complainAboutSpawn(program: string, error: unknown): 126 | 127 {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  if (program === '' || code === 'ENOENT') {
+    complain(`the command ${JSON.stringify(program)} was not found: check its name and PATH`);
+    return 127;
+  }
+  complain(`the command ${JSON.stringify(program)} can't be executed (${code}): check its permissions and format`);
+  return 126;
+}

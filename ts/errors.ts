@@ -1,0 +1,121 @@
+// Everything that can go wrong, as one union. The `kind` strings are stable API: callers may switch on them.
+
+/** Who has to act: the person with the options, an X11 client, the X server's side, or the authors of the bridge. */
+export type BlamedSide = 'user' | 'client' | 'host' | 'bridge';
+
+interface Failure<Kind extends string> {
+  /** Which failure; stable from version to version. */
+  readonly kind: Kind;
+  /** One sentence without a full stop: the cause, and what to do about it where that is known. */
+  readonly message: string;
+  readonly side: BlamedSide;
+  /** Whether the same call may succeed later without any change. */
+  readonly retry: boolean;
+}
+
+/** An option's value makes no sense. */
+export type InvalidOption = Failure<'invalid-option'>;
+/** The display number that was asked for belongs to another X server or bridge. */
+export type DisplayTaken = Failure<'display-taken'>;
+/** Every display number that `auto` may try is taken. */
+export type NoFreeDisplay = Failure<'no-free-display'>;
+/** The system refused access to a file or socket. */
+export type PermissionDenied = Failure<'permission-denied'>;
+/** The runtime directory can't be made, isn't private, or has no room. */
+export type RuntimeDirUnusable = Failure<'runtime-dir'>;
+/** Any other system call that failed; the message names it. */
+export type SystemCallFailed = Failure<'os'>;
+/** The compiled addon for this platform isn't installed, or doesn't load. */
+export type AddonMissing = Failure<'addon-missing'>;
+/** The AbortSignal was aborted before the bridge had started. */
+export type Aborted = Failure<'aborted'>;
+/** A fault of the bridge itself. */
+export type InternalFault = Failure<'internal'>;
+
+/** Why a bridge could not start. */
+export type BridgeError =
+  | InvalidOption
+  | DisplayTaken
+  | NoFreeDisplay
+  | PermissionDenied
+  | RuntimeDirUnusable
+  | SystemCallFailed
+  | AddonMissing
+  | Aborted
+  | InternalFault;
+
+/** The stable name of a failure. */
+export type BridgeErrorKind = BridgeError['kind'];
+
+const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
+  'invalid-option': 'user',
+  'display-taken': 'user',
+  'no-free-display': 'user',
+  'permission-denied': 'user',
+  'runtime-dir': 'user',
+  os: 'bridge',
+  'addon-missing': 'user',
+  aborted: 'user',
+  internal: 'bridge',
+};
+
+/** Builds an error; `side` is the usual one of its kind unless given. */
+export function failure(kind: BridgeErrorKind, message: string, rest: { side?: BlamedSide; retry?: boolean } = {}): BridgeError {
+  return { kind, message, side: rest.side ?? SIDE_OF[kind], retry: rest.retry ?? false };
+}
+
+/** Whether a string from elsewhere is one of the kinds above. */
+export function isErrorKind(kind: string): kind is BridgeErrorKind {
+  return Object.hasOwn(SIDE_OF, kind);
+}
+
+/** Whether a string from elsewhere names a side. */
+export function isSide(side: string): side is BlamedSide {
+  return side === 'user' || side === 'client' || side === 'host' || side === 'bridge';
+}
+
+/** The command's exit code for a failure: 2 when it was called wrongly, 1 otherwise. */
+export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
+  switch (kind) {
+    case 'invalid-option':
+      return 2;
+    case 'display-taken':
+    case 'no-free-display':
+    case 'permission-denied':
+    case 'runtime-dir':
+    case 'os':
+    case 'addon-missing':
+    case 'aborted':
+    case 'internal':
+      return 1;
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** What a person can do about a failure, to follow its message after a semicolon; undefined where the message says it itself. */
+export function adviceFor(kind: BridgeErrorKind): string | undefined {
+  switch (kind) {
+    case 'display-taken':
+      return 'choose another number, or let --display auto choose one';
+    case 'no-free-display':
+      return 'end an X server or bridge that is no longer needed, or name a number with --display';
+    case 'permission-denied':
+      return 'check who owns that place and its permissions';
+    case 'internal':
+      return 'this is a fault of x11bridge, please report it';
+    case 'invalid-option':
+    case 'runtime-dir':
+    case 'os':
+    case 'addon-missing':
+    case 'aborted':
+      return undefined;
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** Makes the compiler refuse a switch that forgets a kind. */
+function unreachable(kind: never): never {
+  throw new TypeError(`unknown error kind ${String(kind)}`);
+}

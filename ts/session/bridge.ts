@@ -1,0 +1,135 @@
+// A running bridge, as its owner sees it.
+
+import { EventEmitter } from 'node:events';
+import type { ChannelName } from '../config/options.js';
+import type { BindingBridge } from '../native/index.js';
+import { emissionOf, type BridgeEvents, type Emission, type Totals } from './events.js';
+
+/** Counts over the whole life of a bridge. */
+export interface BridgeStats {
+  /** Connected now. */
+  readonly clients: number;
+  /** Ever connected. */
+  readonly clientsTotal: number;
+  /** Turned away: over the limit, without a valid cookie, or while the system was out of resources. */
+  readonly clientsRefused: number;
+  /** Faults of the bridge that closed one client each; anything but 0 deserves a report. */
+  readonly panics: number;
+  readonly totals: Totals;
+}
+
+/** A bridge that accepts X11 clients. It keeps the process alive until it is closed. */
+export interface Bridge extends AsyncDisposable {
+  /** The display that it serves, such as `:3`. */
+  readonly display: string;
+  readonly channel: ChannelName;
+  /** One line: why that channel. */
+  readonly channelReason: string;
+  /** The path of the private Xauthority file with the cookie for clients. */
+  readonly xauthority: string;
+  /** The path of the listening socket; clients find it by the display's number. */
+  readonly socketPath: string;
+  /** What a client needs in its environment. */
+  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY: string };
+  /** Resolves when the bridge is closed, however that came about; never rejects. */
+  readonly closed: Promise<void>;
+  stats(): BridgeStats;
+  on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
+  once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
+  off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
+  /**
+   * Stops listening, gives clients up to 2 seconds to receive what is queued for them, and removes the socket, the lock file
+   * and the Xauthority file. Every call returns the same promise, which never rejects.
+   */
+  close(): Promise<void>;
+}
+
+/** The bridge over the addon's handle. */
+export class NativeBridge implements Bridge {
+  readonly display: string;
+  readonly channel: ChannelName;
+  readonly channelReason: string;
+  readonly xauthority: string;
+  readonly socketPath: string;
+  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY: string };
+  readonly closed: Promise<void>;
+
+  readonly #native: BindingBridge;
+  readonly #emitter = new EventEmitter<BridgeEvents>();
+  #closing = false;
+  #resolveClosed: () => void = () => undefined;
+
+  constructor(native: BindingBridge) {
+    this.#native = native;
+    this.display = `:${native.display}`;
+    this.channel = native.channel as ChannelName;
+    this.channelReason = native.channelReason;
+    this.xauthority = native.xauthority;
+    this.socketPath = native.socketPath;
+    this.env = { DISPLAY: this.display, XAUTHORITY: this.xauthority };
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  stats(): BridgeStats {
+    return this.#native.stats();
+  }
+
+  on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
+    this.#emitter.on(event, listener as never);
+    return this;
+  }
+
+  once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
+    this.#emitter.once(event, listener as never);
+    return this;
+  }
+
+  off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
+    this.#emitter.off(event, listener as never);
+    return this;
+  }
+
+  close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = true;
+      void this.#finish();
+    }
+    return this.closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Emits everything that the addon has queued. */
+  deliverEvents(): void {
+    for (const event of this.#native.takeEvents()) {
+      const emission = emissionOf(event);
+      if (emission !== undefined) this.#emit(emission);
+    }
+  }
+
+  async #finish(): Promise<void> {
+    try {
+      await this.#native.close();
+    } catch (error) {
+      this.#emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
+    }
+    this.deliverEvents();
+    this.#emit(['closed']);
+    this.#resolveClosed();
+  }
+
+  /** A listener that throws must not cost the others their events: the error surfaces as an uncaught exception, as ever, but later. */
+  #emit([name, ...args]: Emission): void {
+    try {
+      (this.#emitter as EventEmitter).emit(name, ...args);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+}

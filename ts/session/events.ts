@@ -1,0 +1,88 @@
+// What a running bridge reports: the public shapes, and the way from the addon's batches to them.
+
+import type { BindingEvent, BindingTotals } from '../native/index.js';
+
+/** Counts since a client connected, or since the bridge started. Bytes are those of the X11 protocol. */
+export interface Totals {
+  readonly bytesToHost: number;
+  readonly bytesToClient: number;
+  readonly requests: number;
+  readonly replies: number;
+  readonly events: number;
+  readonly errors: number;
+  /** File descriptors passed to the X server, to the client, and closed because nothing claimed them. */
+  readonly fdsToHost: number;
+  readonly fdsToClient: number;
+  readonly fdsDropped: number;
+}
+
+/** How a log line ranks, the gravest first. */
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+
+export interface ClientConnected {
+  /** 1, 2, 3 … in the order of connection. */
+  readonly client: number;
+  /** The client's process; absent where the system doesn't tell. */
+  readonly pid?: number;
+  /** The name of that process, at most 15 bytes of it. */
+  readonly program?: string;
+}
+
+export interface ClientClosed {
+  readonly client: number;
+  /** One sentence. */
+  readonly reason: string;
+  readonly totals: Totals;
+}
+
+export interface LogLine {
+  readonly level: LogLevel;
+  /** One line without its level. */
+  readonly message: string;
+}
+
+/** The events of a bridge with the arguments of their listeners. */
+export interface BridgeEvents {
+  'client-connected': [client: ClientConnected];
+  'client-closed': [client: ClientClosed];
+  log: [line: LogLine];
+  /** The last event: everything is closed and removed. */
+  closed: [];
+}
+
+/** One event, ready to be emitted. */
+export type Emission = { [Name in keyof BridgeEvents]: readonly [name: Name, ...args: BridgeEvents[Name]] }[keyof BridgeEvents];
+
+/** Translates one event of the addon; undefined for a kind that this version doesn't know. */
+export function emissionOf(event: BindingEvent): Emission | undefined {
+  switch (event.kind) {
+    case 'client-connected':
+      return ['client-connected', clientConnected(event)];
+    case 'client-closed':
+      return ['client-closed', { client: event.client ?? 0, reason: event.reason ?? '', totals: event.totals ?? NO_TOTALS }];
+    case 'log':
+      return ['log', { level: logLevel(event.level), message: event.message ?? '' }];
+    default:
+      return undefined;
+  }
+}
+
+function clientConnected({ client = 0, pid, program }: BindingEvent): ClientConnected {
+  return { client, ...(pid !== undefined && { pid }), ...(program !== undefined && { program }) };
+}
+
+function logLevel(level: string | undefined): LogLevel {
+  return level === 'error' || level === 'warn' || level === 'debug' ? level : 'info';
+}
+
+const NO_TOTALS: BindingTotals = {
+  bytesToHost: 0,
+  bytesToClient: 0,
+  requests: 0,
+  replies: 0,
+  events: 0,
+  errors: 0,
+  fdsToHost: 0,
+  fdsToClient: 0,
+  fdsDropped: 0,
+};
