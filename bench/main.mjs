@@ -1,0 +1,62 @@
+// `npm run bench`: what the bridge costs, against the X server itself and against socat, all in one run on one Xvfb.
+//
+//   npm run bench -- [--quick] [--json FILE] [--check]
+//
+// x11-bench asserts before each measure that what it measures is right; a wrong result ends the run with exit code 1.
+// A missed target does so only with --check.
+
+import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { Lab, buildTestkit } from '../scripts/lab.mjs';
+import { StepError, runScript, setup } from '../scripts/setup.mjs';
+import { startContenders } from './contenders.mjs';
+import { measureAll } from './measure.mjs';
+import { judge, report } from './report.mjs';
+
+/** The default takes some three minutes, the quick one half a minute. */
+const EFFORT = {
+  full: { rounds: 5, seconds: 0.8, idleSeconds: 5 },
+  quick: { rounds: 3, seconds: 0.15, idleSeconds: 2 },
+};
+
+await runScript(async () => {
+  const { quick, json, check } = options();
+  await setup({ debian: ['xserver', 'peers'] });
+  const { bench } = buildTestkit();
+  const machine = describeMachine();
+  console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; Node ${machine.node}, ${machine.xvfb}, ${machine.socat}`);
+  const lab = new Lab();
+  try {
+    const results = await measureAll(lab, bench, await startContenders(lab), quick ? EFFORT.quick : EFFORT.full, console.error);
+    const verdicts = judge(results);
+    console.log(`\n${report(results, verdicts)}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, results: Object.fromEntries(results), targets: verdicts }, null, 2)}\n`);
+    return check && verdicts.some(({ met }) => !met) ? 1 : 0;
+  } finally {
+    await lab.close();
+  }
+});
+
+function options() {
+  try {
+    return parseArgs({
+      options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, check: { type: 'boolean', default: false } },
+    }).values;
+  } catch (error) {
+    throw new StepError(`${/** @type {Error} */ (error).message}; the options are --quick, --json FILE and --check`);
+  }
+}
+
+function describeMachine() {
+  const version = (/** @type {string} */ name) => execFileSync('dpkg-query', ['--show', '--showformat=${Package} ${Version}', name], { encoding: 'utf8' });
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown processor',
+    cores: cpus().length,
+    kernel: release(),
+    node: process.version,
+    xvfb: version('xvfb'),
+    socat: version('socat'),
+  };
+}

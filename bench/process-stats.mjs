@@ -1,0 +1,48 @@
+// What a process and its children cost, from /proc.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+
+const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+/**
+ * Seconds of processor time that the process has used, with its children that have ended (socat has one for each client).
+ * @param {number} pid
+ */
+export function cpuSeconds(pid) {
+  // Fields are counted behind the program's name, which may hold anything, also spaces.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const ticks = fields.slice(11, 15).map(Number);
+  return ticks.reduce((sum, tick) => sum + tick, 0) / TICKS_PER_SECOND;
+}
+
+/**
+ * Memory of the process and its children, in KiB.
+ * @param {number} pid
+ * @returns {{ rss: number, pss: number }} PSS counts a page that n processes share as 1/n
+ */
+export function memory(pid) {
+  const texts = family(pid).map((member) => readFileSync(`/proc/${member}/smaps_rollup`, 'utf8'));
+  const sum = (/** @type {RegExp} */ field) => texts.reduce((total, text) => total + Number(field.exec(text)?.[1] ?? 0), 0);
+  return { rss: sum(/^Rss:\s+(\d+)/m), pss: sum(/^Pss:\s+(\d+)/m) };
+}
+
+/**
+ * How often any thread of the process or of its children has been scheduled away, which is how often one was woken.
+ * @param {number} pid
+ */
+export function contextSwitches(pid) {
+  const threads = family(pid).flatMap((member) => readdirSync(`/proc/${member}/task`).map((thread) => `/proc/${member}/task/${thread}`));
+  return threads.reduce((total, thread) => total + switchesOf(readFileSync(`${thread}/status`, 'utf8')), 0);
+}
+
+/** @param {string} status */
+function switchesOf(status) {
+  return [...status.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+}
+
+/** @param {number} pid @returns {number[]} the process and its children */
+function family(pid) {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '');
+  return [pid, ...children.map(Number)];
+}
