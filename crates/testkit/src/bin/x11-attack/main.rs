@@ -11,6 +11,7 @@ mod crowds;
 mod descriptors;
 mod extensions;
 mod misbehaviour;
+mod picture;
 mod streams;
 
 use std::io::{self, Read};
@@ -67,6 +68,7 @@ fn run() -> io::Result<Value> {
         "fds" => descriptors::unclaimed(&stage),
         "attach-fd" => descriptors::attach_fd(&stage),
         "create-segment" => descriptors::create_segment(&stage),
+        "picture" => picture::picture(&stage),
         "auth" => crowds::auth(&stage),
         "churn" => crowds::churn(&stage),
         "crowd" => crowds::crowd(&stage),
