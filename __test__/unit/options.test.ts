@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { BridgeConfig, OptionName } from '../../dist/config/options.js';
+import { resolveOptions, type RawOptions } from '../../dist/config/resolve.js';
+
+const ENV = { DISPLAY: ':0' };
+
+function resolve(raw: RawOptions, env: NodeJS.ProcessEnv = ENV): BridgeConfig {
+  return resolveOptions(raw, env, (option) => option)._unsafeUnwrap();
+}
+
+function problem(raw: RawOptions, env: NodeJS.ProcessEnv = ENV): string {
+  const error = resolveOptions(raw, env, (option) => option)._unsafeUnwrapErr();
+  assert.equal(error.kind, 'invalid-option');
+  return error.message;
+}
+
+describe('options', () => {
+  it('all have a default, with the host display from the environment', () => {
+    assert.deepEqual(resolve({}), {
+      display: undefined,
+      hostDisplay: ':0',
+      hostXauthority: undefined,
+      channel: 'auto',
+      spin: undefined,
+      clientsMax: undefined,
+      runtimeDir: undefined,
+    });
+  });
+
+  it('become numbers where the addon wants numbers', () => {
+    const config = resolve({ display: ':7', spin: 'off', clientsMax: 3 });
+    assert.deepEqual([config.display, config.spin, config.clientsMax], [7, 0, 3]);
+  });
+
+  it('win over the environment', () => {
+    assert.equal(resolve({ hostDisplay: 'unix:9' }).hostDisplay, 'unix:9');
+  });
+
+  it('need a host display from somewhere, and an empty $DISPLAY is none', () => {
+    assert.match(problem({}, {}), /^there is no X server to carry clients to: set DISPLAY, or name one with hostDisplay$/);
+    assert.match(problem({}, { DISPLAY: '' }), /there is no X server/);
+  });
+
+  it('refuse names that do not exist', () => {
+    assert.equal(problem({ hostdisplay: ':0' } as RawOptions), 'there is no option named hostdisplay');
+  });
+
+  const limits: [OptionName, readonly unknown[], readonly unknown[]][] = [
+    ['display', ['auto', ':0', ':59535'], [':59536', ':-1', ':', '3', ':3.0', ': 3', '', 3, null]],
+    ['hostDisplay', [':0', '/tmp/socket'], ['', 'a\0b', 0, {}]],
+    ['hostXauthority', ['/a', 'relative'], ['', 5]],
+    ['channel', ['auto', 'loopback', 'socket'], ['', 'AUTO', 'vsock', 1]],
+    ['spin', ['auto', 'off', 1, 1000], [0, 1001, -1, 1.5, Number.NaN, Infinity, '10', 'on', true]],
+    ['clientsMax', [1, 4096], [0, 4097, -1, 0.5, Number.NaN, '5', 'many']],
+    ['runtimeDir', ['/run/x'], ['run', '', './run', 1, '/a\0']],
+  ];
+  for (const [name, good, bad] of limits) {
+    it(`take the values of ${name} at their limits`, () => {
+      for (const value of good) assert.ok(resolveOptions({ [name]: value }, ENV, String).isOk(), String(value));
+    });
+
+    it(`refuse senseless values of ${name} in one sentence with its name`, () => {
+      for (const value of bad) assert.match(problem({ [name]: value }), new RegExp(`^${name} must be [^\n]+, not [^\n]+$`));
+    });
+  }
+
+  it('are shortened in messages, and shown on one line', () => {
+    assert.ok(problem({ channel: 'x'.repeat(10_000) }).length < 200);
+    assert.ok(!problem({ channel: 'a\nb' }).includes('\n'));
+  });
+});
