@@ -25,11 +25,11 @@ function loadBinding(): Result<typeof Binding, BridgeError> {
   )();
 }
 
-const PLATFORMS: readonly string[] = ['linux-x64', 'linux-arm64'];
+const PLATFORMS: ReadonlySet<string> = new Set(['linux-x64', 'linux-arm64']);
 
 function missingAddonMessage(error: unknown): string {
   const platform = `${process.platform}-${process.arch}`;
-  if (!PLATFORMS.includes(platform)) return `x11bridge has no addon for ${platform}: it runs on Linux with glibc, on x64 and arm64`;
+  if (!PLATFORMS.has(platform)) return `x11bridge has no addon for ${platform}: it runs on Linux with glibc, on x64 and arm64`;
   const name = `x11bridge-${platform}-gnu`;
   return `the addon of x11bridge could not be loaded (${rootCause(error)}): install the npm package ${name}, or run "npm run build" in a checkout`;
 }
