@@ -33,6 +33,8 @@ impl<'a> Message<'a> {
     ///
     /// Never hand over the ring itself: the host can write to it at any time. All lengths are checked against
     /// `ring_bytes`, so [`Message::data_range`] lies within the ring. `cmd_size` is 0 from every host and is ignored.
+    /// `ring_bytes` is what is mapped: a RECEIVE of libkrun or rutabaga ends within [`crate::RING_BYTES`], but a READ
+    /// may fill the ring's first run of contiguous guest memory.
     pub fn decode(
         head: &'a [u8; SEND_HEADER_BYTES],
         ring_bytes: usize,
