@@ -2,10 +2,13 @@
 //! safe interface.
 //!
 //! * [`socket`]: stream sockets that carry descriptors, never blocking, always close-on-exec;
+//! * [`Buffer`]: private pages that go back to the kernel;
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel.
 
+pub mod buffer;
 pub mod shared_map;
 pub mod socket;
 
+pub use buffer::Buffer;
 pub use shared_map::SharedMap;
