@@ -62,6 +62,9 @@ impl<F> Session<F> {
             };
             let class = self.extensions.class(head.major);
             if class != Class::Plain {
+                // Never beyond the request: what follows it is the next one's.
+                let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
+                let Some(rest) = rest.get_mut(..own) else { break };
                 match self.judge(class, head, rest, at, marks) {
                     Verdict::Pass(answer) => self.remember(rest, answer),
                     Verdict::Hold => break,

@@ -98,13 +98,13 @@ impl<F> Session<F> {
         let Some(head) = MessageHead::parse(self.order, rest) else { return Ok(None) };
         if let (Kind::Reply, Some(wire)) = (head.kind, head.sequence)
             && self.pending.awaits_list(wire)
-            && head.len > rest.len() as u64
         {
-            return if head.len > HOST_HELD_MAX as u64 {
-                Err(Violation::HostListTooLong { bytes: head.len })
-            } else {
-                Ok(None)
-            };
+            if head.len > HOST_HELD_MAX as u64 {
+                return Err(Violation::HostListTooLong { bytes: head.len });
+            }
+            if head.len > rest.len() as u64 {
+                return Ok(None);
+            }
         }
         match head.kind {
             Kind::Reply => self.host.replies += 1,

@@ -122,6 +122,9 @@ impl<F> Session<F> {
     pub fn host_descriptors(&mut self, descriptors: impl IntoIterator<Item = F>) {
         let position = self.host.position;
         self.host.descriptors.arrive(position, descriptors);
+        if !self.extensions.carries().descriptors {
+            self.host.descriptors.discard(usize::MAX);
+        }
     }
 
     /// Looks at the client's bytes, in place: those held back last time first, then what has come since.
