@@ -1,0 +1,489 @@
+//! One cross-domain context: a channel from a guest's client to a socket of the host.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use cross_domain::dialect::x11bridge::{Stage, encode_closed};
+use cross_domain::{
+    CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, RING_BYTES,
+    SEND_HEADER_BYTES, Send, channel, encode_receive_header, receive_data_max,
+};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use sys::SharedMap;
+use sys::socket::{self, Outcome};
+
+use crate::resources::Resources;
+
+/// Bytes of a channel ring at most that are offered to guests of our own dialect.
+pub const RING_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes that wait for a full socket at most. A guest is told that the context is congested as soon as one byte does,
+/// so only what it had already submitted comes on top.
+pub const QUEUE_MAX: usize = 1 << 20;
+
+/// Opens the host's socket for a channel type.
+pub type Opener = Box<dyn FnMut(u32) -> Result<OwnedFd, OpenFailure> + std::marker::Send>;
+
+/// Why a channel could not be opened; goes to the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFailure {
+    /// Linux errno, 0 if there is none.
+    pub errno: u32,
+    /// What could not be reached, for the guest's user.
+    pub text: String,
+}
+
+/// A submission that is refused, as the driver's ioctl would fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// A command that can't be decoded.
+    Command(cross_domain::Error),
+    /// A command out of place: a second INIT, anything before it, a second POLL.
+    OutOfPlace {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An id that names no blob, or one that is too small.
+    NoSuchRing {
+        /// The id.
+        id: u32,
+    },
+    /// A command that this host does not carry out.
+    Unsupported {
+        /// What it is.
+        what: &'static str,
+    },
+    /// More than [`QUEUE_MAX`] bytes wait for the socket.
+    QueueFull {
+        /// Bytes that would wait.
+        bytes: usize,
+    },
+}
+
+impl std::fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command(error) => error.fmt(f),
+            Self::OutOfPlace { what } => write!(f, "the guest sent {what}"),
+            Self::NoSuchRing { id } => {
+                write!(f, "the guest named resource {id} as a ring, which it can't be")
+            }
+            Self::Unsupported { what } => write!(f, "this host does not carry {what}"),
+            Self::QueueFull { bytes } => {
+                write!(f, "{bytes} bytes would wait for the X server, at most {QUEUE_MAX} may")
+            }
+        }
+    }
+}
+
+/// A fence of the channel ring that is signalled: the answer to one POLL is in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence;
+
+#[derive(Debug)]
+struct Channel {
+    socket: OwnedFd,
+    /// Submitted, but not yet taken by the socket.
+    queue: Vec<u8>,
+    /// Bytes of `queue` that the socket has taken.
+    sent: usize,
+    /// The guest has said that nothing follows.
+    finishing: bool,
+}
+
+/// One context. It is destroyed by dropping it; what is queued then is lost, as with a device that is reset.
+pub struct Context {
+    resources: Resources,
+    opener: Opener,
+    ring: Option<(Arc<SharedMap>, usize)>,
+    channel: Option<Channel>,
+    /// The end of the channel, once it is known and until the guest has heard of it.
+    end: Option<(Stage, u32, String)>,
+    polled: bool,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { channel, end, polled, .. } = self;
+        write!(f, "Context {{ channel: {channel:?}, end: {end:?}, polled: {polled} }}")
+    }
+}
+
+impl Context {
+    /// What `GET_CAPS` for capset 5 gives.
+    pub fn capset() -> Vec<u8> {
+        let ring_bytes = u32::try_from(RING_BYTES_MAX).unwrap_or(u32::MAX);
+        Capset {
+            version: 1,
+            supported_channels: 1 << channel::X11,
+            supports_dmabuf: false,
+            supports_external_gpu_memory: false,
+            extension: Some(Extension::new(ring_bytes)),
+        }
+        .encode()
+    }
+
+    /// A context without a channel yet.
+    pub fn new(opener: Opener) -> Self {
+        Self { resources: Resources::default(), opener, ring: None, channel: None, end: None, polled: false }
+    }
+
+    /// The context's blobs.
+    pub const fn resources(&mut self) -> &mut Resources {
+        &mut self.resources
+    }
+
+    /// Carries out a submission; `ring` is the fence ring that it names, if it wants a fence.
+    ///
+    /// The first faulty command ends it; those before it are carried out.
+    pub fn submit(&mut self, commands: &[u8], ring: Option<u8>) -> Result<(), SubmitError> {
+        for command in Commands::new(commands, Dialect::X11Bridge) {
+            match command.map_err(SubmitError::Command)? {
+                Command::Init(init) => self.init(init)?,
+                Command::Poll => self.poll(ring)?,
+                Command::Send(send) => self.send(send)?,
+                _ => return Err(SubmitError::Unsupported { what: "this command" }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with what the socket was not ready for; whether the guest should still submit nothing more until
+    /// [`Context::interest`] is ready.
+    pub fn is_congested(&mut self) -> bool {
+        self.flush();
+        self.channel.as_ref().is_some_and(|channel| !channel.queue.is_empty())
+    }
+
+    /// What to poll for before [`Context::next_fence`] can have news; `None` when there is nothing to wait for.
+    pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let channel = self.channel.as_ref()?;
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, self.polled);
+        flags.set(PollFlags::OUT, !channel.queue.is_empty());
+        (!flags.is_empty()).then(|| (channel.socket.as_fd(), flags))
+    }
+
+    /// Answers a POLL if there is something to answer.
+    pub fn next_fence(&mut self) -> Option<Fence> {
+        if !self.polled {
+            return None;
+        }
+        if self.end.is_none() {
+            match self.receive() {
+                Ok(Outcome::Bytes(_)) => return Some(self.signal()),
+                Ok(Outcome::WouldBlock) => return None,
+                Ok(Outcome::Closed) => self.end = Some((Stage::Stream, 0, String::new())),
+                Err(errno) => self.end = Some((Stage::Stream, raw(errno), String::new())),
+            }
+        }
+        let (stage, errno, text) = self.end.as_ref()?;
+        let message = encode_closed(*stage, *errno, text);
+        let (map, _) = self.ring.as_ref()?;
+        map.write(0, &message).then(|| self.signal())
+    }
+
+    fn init(&mut self, init: Init) -> Result<(), SubmitError> {
+        if self.ring.is_some() {
+            return Err(SubmitError::OutOfPlace { what: "a second INIT" });
+        }
+        let id = init.channel_ring_id;
+        let ring_bytes = match init.form {
+            InitForm::X11Bridge { channel_ring_bytes, .. } => channel_ring_bytes as usize,
+            _ => RING_BYTES,
+        };
+        let map =
+            self.resources.blob(id).filter(|map| ring_bytes <= map.len() && ring_bytes <= RING_BYTES_MAX);
+        self.ring = Some((map.ok_or(SubmitError::NoSuchRing { id })?, ring_bytes));
+        match (self.opener)(init.channel_type) {
+            Ok(socket) => self.channel = Some(Channel { socket, queue: vec![], sent: 0, finishing: false }),
+            Err(OpenFailure { errno, text }) => self.end = Some((Stage::Init, errno, text)),
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, ring: Option<u8>) -> Result<(), SubmitError> {
+        let what = match (&self.ring, ring) {
+            (None, _) => "a POLL before INIT",
+            (_, other) if other != Some(CHANNEL_RING) => "a POLL without a fence on the channel ring",
+            _ if self.polled => "a second POLL",
+            _ => {
+                self.polled = true;
+                return Ok(());
+            }
+        };
+        Err(SubmitError::OutOfPlace { what })
+    }
+
+    fn send(&mut self, send: Send<'_>) -> Result<(), SubmitError> {
+        if self.ring.is_none() {
+            return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
+        }
+        if !send.identifiers.is_empty() {
+            return Err(SubmitError::Unsupported { what: "descriptors" });
+        }
+        // A channel that never opened swallows what the guest sent before it could know.
+        let Some(channel) = self.channel.as_mut() else { return Ok(()) };
+        let ended = if send.data.is_empty() { channel.finish() } else { channel.send(send.data)? };
+        if let Some(errno) = ended {
+            self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        if let Some(errno) = self.channel.as_mut().and_then(Channel::flush) {
+            self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
+        }
+    }
+
+    /// Receives straight into the ring, behind the room for the header.
+    fn receive(&mut self) -> Result<Outcome, Errno> {
+        let (Some(channel), Some((map, ring_bytes))) = (&self.channel, &self.ring) else {
+            return Ok(Outcome::WouldBlock);
+        };
+        // The X server has no reason to send descriptors: every request that would bring some is hidden. They are
+        // closed here.
+        let mut descriptors = vec![];
+        let outcome = map.receive(
+            channel.socket.as_fd(),
+            SEND_HEADER_BYTES,
+            receive_data_max(*ring_bytes),
+            &mut descriptors,
+        )?;
+        if let Outcome::Bytes(bytes) = outcome {
+            let mut header = [0; SEND_HEADER_BYTES];
+            encode_receive_header(&mut header, bytes, *ring_bytes, &[]).map_err(|_| Errno::INVAL)?;
+            if !map.write(0, &header) {
+                return Err(Errno::FAULT);
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn signal(&mut self) -> Fence {
+        self.polled = false;
+        Fence
+    }
+}
+
+impl Channel {
+    /// Sends or queues `data`; the error, if the stream is broken.
+    fn send(&mut self, data: &[u8]) -> Result<Option<Errno>, SubmitError> {
+        let mut taken = 0;
+        if self.queue.is_empty() {
+            match socket::send(&self.socket, &[IoSlice::new(data)], &[]) {
+                Ok(Outcome::Bytes(bytes)) => taken = bytes,
+                Ok(Outcome::WouldBlock) => {}
+                // The X server has gone; what it had said is still to be read, and tells the guest.
+                Ok(Outcome::Closed) => return Ok(None),
+                Err(errno) => return Ok(Some(errno)),
+            }
+        }
+        let rest = data.get(taken..).unwrap_or_default();
+        let bytes = self.queue.len() - self.sent + rest.len();
+        if bytes > QUEUE_MAX {
+            return Err(SubmitError::QueueFull { bytes });
+        }
+        self.queue.extend_from_slice(rest);
+        Ok(None)
+    }
+
+    /// Half-closes the socket behind what is queued.
+    fn finish(&mut self) -> Option<Errno> {
+        self.finishing = true;
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Option<Errno> {
+        while let Some(rest) = self.queue.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match socket::send(&self.socket, &[IoSlice::new(rest)], &[]) {
+                Ok(Outcome::Bytes(bytes)) => self.sent += bytes,
+                Ok(Outcome::WouldBlock) => return None,
+                Ok(Outcome::Closed) => self.clear(),
+                Err(errno) => {
+                    self.clear();
+                    return Some(errno);
+                }
+            }
+        }
+        self.clear();
+        if std::mem::take(&mut self.finishing) {
+            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
+        }
+        None
+    }
+
+    fn clear(&mut self) {
+        self.queue.clear();
+        self.sent = 0;
+    }
+}
+
+fn raw(errno: Errno) -> u32 {
+    errno.raw_os_error().unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cross_domain::{Message, encode_poll, encode_send_header};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    const RING: Option<u8> = Some(CHANNEL_RING);
+
+    fn context() -> (Context, OwnedFd) {
+        let (here, there) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let mut here = Some(here);
+        (Context::new(Box::new(move |_| Ok(here.take().unwrap()))), there)
+    }
+
+    fn init(context: &mut Context, ring_bytes: usize) -> Arc<SharedMap> {
+        let (query_ring_id, _) = context.resources().create_blob(4096).unwrap();
+        let (channel_ring_id, map) = context.resources().create_blob(ring_bytes).unwrap();
+        let form = InitForm::X11Bridge {
+            protocol_version: 1,
+            channel_ring_bytes: u32::try_from(ring_bytes).unwrap(),
+        };
+        let init = Init { query_ring_id, channel_ring_id, channel_type: channel::X11, form };
+        context.submit(&init.encode().unwrap(), None).unwrap();
+        map
+    }
+
+    fn send(data: &[u8]) -> Vec<u8> {
+        let mut header = [0; SEND_HEADER_BYTES];
+        encode_send_header(&mut header, data.len(), 0, &[]).unwrap();
+        [&header[..], data].concat()
+    }
+
+    fn message(map: &SharedMap) -> (String, Vec<u8>) {
+        let mut head = [0; SEND_HEADER_BYTES];
+        assert!(map.read(0, &mut head));
+        let message = Message::decode(&head, map.len(), Dialect::X11Bridge).unwrap();
+        let mut data = vec![0; message.data_range().len()];
+        assert!(map.read(message.data_range().start, &mut data));
+        (format!("{message:?}"), data)
+    }
+
+    #[test]
+    fn bytes_pass_both_ways_with_one_poll_for_each_message() {
+        let (mut context, there) = context();
+        let map = init(&mut context, 8192);
+        context.submit(&[send(b"request "), send(b"and another")].concat(), None).unwrap();
+        let mut bytes = [0; 64];
+        assert_eq!(rustix::io::read(&there, &mut bytes), Ok(19));
+
+        rustix::io::write(&there, b"reply").unwrap();
+        assert_eq!(context.next_fence(), None, "nobody has polled");
+        context.submit(&encode_poll(), RING).unwrap();
+        assert_eq!(context.next_fence(), Some(Fence));
+        assert_eq!(message(&map).1, b"reply");
+        assert_eq!(context.next_fence(), None, "one answer for one POLL");
+    }
+
+    #[test]
+    fn a_message_never_exceeds_the_ring_that_was_agreed() {
+        let (mut context, there) = context();
+        let map = init(&mut context, 4096);
+        rustix::io::write(&there, &[7; 5000]).unwrap();
+        let mut lengths = vec![];
+        while lengths.iter().sum::<usize>() < 5000 {
+            context.submit(&encode_poll(), RING).unwrap();
+            assert_eq!(context.next_fence(), Some(Fence));
+            lengths.push(message(&map).1.len());
+        }
+        assert_eq!(lengths, [3744, 1256]);
+    }
+
+    #[test]
+    fn a_channel_that_cannot_open_says_why() {
+        let failure = OpenFailure { errno: 111, text: "no X server at :7".into() };
+        let mut context = Context::new(Box::new(move |_| Err(failure.clone())));
+        let map = init(&mut context, 4096);
+        context.submit(&send(b"sent before it could know"), None).unwrap();
+        context.submit(&encode_poll(), RING).unwrap();
+        assert_eq!(context.next_fence(), Some(Fence));
+        let (closed, text) = message(&map);
+        assert!(closed.contains("stage: Init, errno: 111"), "{closed}");
+        assert_eq!(text, b"no X server at :7");
+    }
+
+    #[test]
+    fn the_end_of_the_stream_comes_after_all_that_was_said() {
+        let (mut context, there) = context();
+        let map = init(&mut context, 4096);
+        rustix::io::write(&there, b"last words").unwrap();
+        context.submit(&send(b"never read"), None).unwrap();
+        drop(there);
+        context.submit(&encode_poll(), RING).unwrap();
+        assert_eq!(context.next_fence(), Some(Fence));
+        assert_eq!(message(&map).1, b"last words");
+        context.submit(&encode_poll(), RING).unwrap();
+        assert_eq!(context.next_fence(), Some(Fence));
+        assert!(message(&map).0.contains("stage: Stream, errno: 0"));
+    }
+
+    #[test]
+    fn an_empty_send_half_closes_behind_what_is_queued() {
+        let (mut context, there) = context();
+        init(&mut context, 4096);
+        let mut submitted = 0;
+        while !context.is_congested() {
+            context.submit(&send(&vec![1; 60_000]), None).unwrap();
+            submitted += 60_000;
+        }
+        context.submit(&send(b""), None).unwrap();
+        assert_eq!(context.interest().map(|(_, flags)| flags), Some(PollFlags::OUT));
+        let mut received = 0;
+        let mut bytes = vec![0; 100_000];
+        loop {
+            match rustix::io::read(&there, &mut bytes).unwrap() {
+                0 => break,
+                read => received += read,
+            }
+            context.is_congested();
+        }
+        assert_eq!(received, submitted);
+    }
+
+    #[test]
+    fn a_guest_that_ignores_congestion_is_refused_at_the_limit() {
+        let (mut context, _there) = context();
+        init(&mut context, 4096);
+        let refused = (0..1000).find_map(|_| context.submit(&send(&vec![1; 60_000]), None).err());
+        assert!(matches!(refused, Some(SubmitError::QueueFull { bytes }) if bytes > QUEUE_MAX));
+    }
+
+    #[test]
+    fn commands_out_of_place_are_refused() {
+        let (mut context, _there) = context();
+        let out_of_place = |error| matches!(error, Err(SubmitError::OutOfPlace { .. }));
+        assert!(out_of_place(context.submit(&encode_poll(), RING)), "POLL before INIT");
+        assert!(out_of_place(context.submit(&send(b"x"), None)), "SEND before INIT");
+        init(&mut context, 4096);
+        assert!(out_of_place(context.submit(&encode_poll(), None)), "POLL without a fence");
+        context.submit(&encode_poll(), RING).unwrap();
+        assert!(out_of_place(context.submit(&encode_poll(), RING)), "a second POLL");
+        let again =
+            Init { query_ring_id: 1, channel_ring_id: 2, channel_type: channel::X11, form: InitForm::Bare };
+        assert!(out_of_place(context.submit(&again.encode().unwrap(), None)), "a second INIT");
+    }
+
+    #[test]
+    fn rings_that_are_none_and_bytes_that_are_no_commands_are_refused() {
+        for (id, ring_bytes) in [(9, 4096), (1, 8192)] {
+            let (mut context, _there) = context();
+            context.resources().create_blob(4096).unwrap();
+            let form = InitForm::X11Bridge { protocol_version: 1, channel_ring_bytes: ring_bytes };
+            let init = Init { query_ring_id: id, channel_ring_id: id, channel_type: channel::X11, form };
+            let refused = context.submit(&init.encode().unwrap(), None);
+            assert_eq!(refused, Err(SubmitError::NoSuchRing { id }));
+        }
+        let (mut context, _there) = context();
+        assert!(matches!(context.submit(&[0xff; 100], None), Err(SubmitError::Command(_))));
+    }
+}
