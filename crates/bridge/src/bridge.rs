@@ -1,0 +1,384 @@
+//! A bridge: starts a display, accepts its clients, and takes everything down again.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use display::{DisplayName, xauthority};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
+use session::{Cookie, Handshake};
+use x11_wire::ByteOrder;
+
+use crate::channel::{ChannelChoice, ChannelKind};
+use crate::client;
+use crate::error::Error;
+use crate::events::{Event, Events, Level};
+use crate::listen::Listener;
+use crate::spin::{SPIN_DEFAULT, SPIN_MAX};
+use crate::stats::{Meter, Stats};
+
+/// Clients at once by default, as many as an X server takes.
+pub const CLIENTS_DEFAULT: usize = 512;
+/// Clients at once that may be asked for.
+pub const CLIENTS_MAX: usize = 65_536;
+/// How long the X server may take to answer a set-up, by default.
+pub const HOST_TIMEOUT_DEFAULT: Duration = Duration::from_millis(4500);
+/// How long it may be given at most.
+pub const HOST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes of a cookie.
+const COOKIE_BYTES: usize = 16;
+/// A thread of a client needs some 20 KiB of stack; pages that it does not touch cost nothing.
+const STACK_BYTES: usize = 256 << 10;
+/// After a stop, clients have their own time to drain; this is for their threads to end.
+const STOP_MAX: Duration = Duration::from_secs(4);
+
+/// What a bridge is to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Display number, 0 to 59,535; `None` for the first free one.
+    pub display: Option<u32>,
+    /// The X server to carry clients to.
+    pub host_display: DisplayName,
+    /// The file with its cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`.
+    pub host_xauthority: Option<PathBuf>,
+    /// An existing directory, the caller's own, for the clients' Xauthority file.
+    pub runtime_dir: PathBuf,
+    /// The way to the host.
+    pub channel: ChannelChoice,
+    /// How long a thread looks again before it sleeps: zero for never, at most [`SPIN_MAX`].
+    pub spin: Duration,
+    /// Clients at once, 1 to [`CLIENTS_MAX`].
+    pub clients_max: usize,
+    /// How long the X server may take to answer a client's set-up: above zero, at most [`HOST_TIMEOUT_MAX`].
+    pub host_timeout: Duration,
+}
+
+impl Options {
+    /// The defaults for a host display and a runtime directory.
+    pub fn new(host_display: DisplayName, runtime_dir: PathBuf) -> Self {
+        Self {
+            display: None,
+            host_display,
+            host_xauthority: None,
+            runtime_dir,
+            channel: ChannelChoice::Auto,
+            spin: SPIN_DEFAULT,
+            clients_max: CLIENTS_DEFAULT,
+            host_timeout: HOST_TIMEOUT_DEFAULT,
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |why: String| Err(Error::InvalidOption { why });
+        if self.display.is_some_and(|number| number > display::name::NUMBER_MAX) {
+            return invalid(format!("a display number is at most {}", display::name::NUMBER_MAX));
+        }
+        if self.spin > SPIN_MAX {
+            return invalid(format!("the spin time is at most {} µs", SPIN_MAX.as_micros()));
+        }
+        if !(1..=CLIENTS_MAX).contains(&self.clients_max) {
+            return invalid(format!("the number of clients is 1 to {CLIENTS_MAX}"));
+        }
+        if self.host_timeout.is_zero() || self.host_timeout > HOST_TIMEOUT_MAX {
+            return invalid(format!(
+                "the host's time limit is above 0 and at most {} s",
+                HOST_TIMEOUT_MAX.as_secs()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What all threads of a bridge share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) handshake: Handshake,
+    pub(crate) host_display: Arc<DisplayName>,
+    pub(crate) host_xauthority: Option<PathBuf>,
+    pub(crate) channel: ChannelKind,
+    pub(crate) spin: Duration,
+    pub(crate) host_timeout: Duration,
+    pub(crate) events: Events,
+    pub(crate) meter: Meter,
+    /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
+    pub(crate) stop: OwnedFd,
+    clients_max: usize,
+    clients: Mutex<usize>,
+    client_left: Condvar,
+    last_client: AtomicU64,
+}
+
+impl Shared {
+    fn clients(&self) -> MutexGuard<'_, usize> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running bridge. Dropping it closes it.
+#[derive(Debug)]
+pub struct Bridge {
+    shared: Arc<Shared>,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
+    number: u32,
+    socket_path: PathBuf,
+    xauthority: PathBuf,
+    channel_reason: &'static str,
+}
+
+impl Bridge {
+    /// Starts a display. `notify` is called when events begin to wait for [`Bridge::take_events`].
+    pub fn start(options: Options, notify: Box<dyn Fn() + Send + Sync>) -> Result<Self, Error> {
+        options.check()?;
+        let os = |doing| move |errno| Error::Os { doing, errno };
+        let stop =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
+        let cookie = random_cookie().map_err(os("reading random bytes"))?;
+        let listener = Listener::bind(options.display)?;
+        let number = listener.number();
+        refuse_own_display(&options.host_display, number)?;
+        let xauthority = options.runtime_dir.join(format!("xauthority-{number}"));
+        let entries = xauthority::entries_for(number, &cookie);
+        xauthority::write_private(&xauthority, &entries).map_err(|error| Error::RuntimeDir {
+            path: xauthority.clone(),
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })?;
+        let xauthority = RemovedFile(xauthority);
+        let (channel, channel_reason) = options.channel.decide(options.host_display.is_unix());
+        let shared = Arc::new(Shared {
+            handshake: Handshake::new(Cookie::new(cookie)),
+            host_display: Arc::new(options.host_display),
+            host_xauthority: options.host_xauthority,
+            channel,
+            spin: options.spin,
+            host_timeout: options.host_timeout,
+            events: Events::new(notify),
+            meter: Meter::default(),
+            stop,
+            clients_max: options.clients_max,
+            clients: Mutex::default(),
+            client_left: Condvar::new(),
+            last_client: AtomicU64::default(),
+        });
+        let (socket_path, xauthority_path) = (listener.path().to_owned(), xauthority.0.clone());
+        let acceptor = Acceptor {
+            shared: Arc::clone(&shared),
+            listener,
+            reserve: open_reserve(),
+            _xauthority: xauthority,
+        };
+        let thread =
+            std::thread::Builder::new().name("x11bridge-accept".into()).spawn(move || acceptor.run());
+        let thread = thread.map_err(|error| Error::Os {
+            doing: "starting a thread",
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::AGAIN),
+        })?;
+        Ok(Self {
+            shared,
+            acceptor: Mutex::new(Some(thread)),
+            number,
+            socket_path,
+            xauthority: xauthority_path,
+            channel_reason,
+        })
+    }
+
+    /// The display's number.
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The display's socket.
+    pub fn socket_path(&self) -> &std::path::Path {
+        &self.socket_path
+    }
+
+    /// The clients' Xauthority file.
+    pub fn xauthority(&self) -> &std::path::Path {
+        &self.xauthority
+    }
+
+    /// The channel that is used, and in one line why.
+    pub fn channel(&self) -> (ChannelKind, &'static str) {
+        (self.shared.channel, self.channel_reason)
+    }
+
+    /// Takes the events that wait, oldest first.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.shared.events.take()
+    }
+
+    /// The numbers of this moment.
+    pub fn stats(&self) -> Stats {
+        self.shared.meter.stats(*self.shared.clients() as u64)
+    }
+
+    /// Stops taking clients, lets those that are connected have what was said to them, removes the display's files.
+    /// Blocks until then, a few seconds at most. Idempotent.
+    pub fn close(&self) {
+        let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
+        // Held while waiting, so that every call returns only when all is done.
+        let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = acceptor.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A file that goes with the value.
+#[derive(Debug)]
+struct RemovedFile(PathBuf);
+
+impl Drop for RemovedFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A bridge to itself would pass its clients round and round.
+fn refuse_own_display(host: &DisplayName, number: u32) -> Result<(), Error> {
+    let local = matches!(host.target, display::Target::Local);
+    if local && host.number == Some(number) {
+        return Err(Error::InvalidOption {
+            why: format!(
+                "the host display {host} would be the bridge's own; name the display of an X server"
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn random_cookie() -> Result<Vec<u8>, Errno> {
+    let random = rustix::fs::open("/dev/urandom", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut cookie = vec![0; COOKIE_BYTES];
+    let read = rustix::io::read(&random, &mut cookie)?;
+    if read == COOKIE_BYTES { Ok(cookie) } else { Err(Errno::IO) }
+}
+
+/// A descriptor to give up when no other is left, so that a client can be told.
+fn open_reserve() -> Option<OwnedFd> {
+    rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+/// The thread that accepts. When it ends, the display's files are gone.
+struct Acceptor {
+    shared: Arc<Shared>,
+    listener: Listener,
+    reserve: Option<OwnedFd>,
+    _xauthority: RemovedFile,
+}
+
+impl Acceptor {
+    fn run(mut self) {
+        let [by_path, by_name] = self.listener.sockets();
+        let (by_path, by_name) = (by_path.clone(), by_name.clone());
+        loop {
+            let mut polled = [
+                PollFd::new(&self.shared.stop, PollFlags::IN),
+                PollFd::new(&by_path, PollFlags::IN),
+                PollFd::new(&by_name, PollFlags::IN),
+            ];
+            let _ = poll(&mut polled, None);
+            let ready = polled.map(|polled| !polled.revents().is_empty());
+            match ready {
+                [true, ..] => break,
+                [_, true, _] => self.accept(&by_path),
+                [.., true] => self.accept(&by_name),
+                _ => {}
+            }
+        }
+        let Self { shared, listener, .. } = self;
+        drop((listener, by_path, by_name));
+        let clients = shared.clients();
+        let waited = shared.client_left.wait_timeout_while(clients, STOP_MAX, |clients| *clients > 0);
+        drop(waited);
+    }
+
+    fn accept(&mut self, listener: &OwnedFd) {
+        match accept_with(listener, SocketFlags::CLOEXEC) {
+            Ok(client) => self.begin(client),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => self.turn_away(listener),
+            // The client has gone again, or a signal came.
+            Err(_) => {}
+        }
+    }
+
+    fn begin(&self, socket: OwnedFd) {
+        let client = self.shared.last_client.fetch_add(1, Relaxed) + 1;
+        let mut clients = self.shared.clients();
+        if *clients >= self.shared.clients_max {
+            drop(clients);
+            return self
+                .refuse(&socket, &format!("more than {} clients are connected", self.shared.clients_max));
+        }
+        *clients += 1;
+        drop(clients);
+        let shared = Arc::clone(&self.shared);
+        let socket = Arc::new(socket);
+        let theirs = Arc::clone(&socket);
+        let serve = move || {
+            let place = Place(&shared);
+            if let Some(socket) = Arc::into_inner(theirs) {
+                client::serve(place.0, client, socket);
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("x11-client-{client}")).stack_size(STACK_BYTES);
+        // The thread waits for this side to let go of the socket, which it must keep to tell a client that gets none.
+        let (start, started) = std::sync::mpsc::sync_channel::<()>(0);
+        let spawned = thread.spawn(move || {
+            let _ = started.recv();
+            serve();
+        });
+        if spawned.is_ok() {
+            drop(socket);
+            let _ = start.send(());
+        } else {
+            drop(Place(&self.shared));
+            self.refuse(&socket, "no thread could be started for it");
+        }
+    }
+
+    /// Gives up the reserve to accept one client, tells it, and takes the reserve back.
+    fn turn_away(&mut self, listener: &OwnedFd) {
+        drop(self.reserve.take());
+        if let Ok(client) = accept_with(listener, SocketFlags::CLOEXEC) {
+            self.refuse(&client, "the bridge has too many open files");
+        }
+        self.reserve = open_reserve();
+        if self.reserve.is_none() {
+            // Somebody else took it: without this pause the loop would spin.
+            let mut stop = [PollFd::new(&self.shared.stop, PollFlags::IN)];
+            let _ = poll(&mut stop, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+        }
+    }
+
+    /// Tells a client that there is no room for it, in the byte order of this machine: its own may not have come yet.
+    fn refuse(&self, client: &OwnedFd, why: &str) {
+        self.shared.meter.clients_refused.fetch_add(1, Relaxed);
+        self.shared.events.log(Level::Warn, format!("a client was refused: {why}"));
+        let order = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
+        client::say(client, &x11_wire::setup::encode_failure(order, &format!("x11bridge: {why}")));
+    }
+}
+
+/// A client's place among the most that may be; free again when it is dropped.
+struct Place<'a>(&'a Arc<Shared>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.clients() -= 1;
+        self.0.client_left.notify_all();
+    }
+}

@@ -1,0 +1,215 @@
+//! The guest half of a cross-domain channel, over whatever offers the virtio-gpu driver's calls.
+
+use std::ops::Range;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use cross_domain::dialect::x11bridge::Stage;
+use cross_domain::{
+    CHANNEL_RING, Capset, Dialect, Init, InitForm, Message, PROTOCOL_VERSION, RING_BYTES, SEND_HEADER_BYTES,
+    channel, encode_poll, encode_send_header,
+};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use session::Carries;
+use sys::SharedMap;
+use sys::socket::Outcome;
+
+use super::{Channel, ChannelError};
+use crate::downlink::Downlink;
+use crate::uplink::Uplink;
+
+/// Bytes that are copied out of the ring at once: enough for the heads of messages, whose bodies then pass from the
+/// ring to the client's socket without a copy.
+const COPY_MAX: usize = 16 << 10;
+
+/// What a render node of the virtio-gpu driver offers to one context.
+pub trait Driver {
+    /// `GET_CAPS` for capset 5.
+    fn capset(&mut self) -> Result<Vec<u8>, ChannelError>;
+
+    /// `RESOURCE_CREATE_BLOB` in guest memory, mapped; returns its resource id.
+    fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError>;
+
+    /// `EXECBUFFER`; with a `ring`, its fence is signalled as an event.
+    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<(), ChannelError>;
+
+    /// Goes on with what the host was not ready for; whether further submissions should still wait.
+    fn is_congested(&mut self) -> bool;
+
+    /// Reads a fence event, if there is one.
+    fn read_event(&mut self) -> Option<()>;
+
+    /// What to poll for before there can be an event, or an end of the congestion.
+    fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)>;
+}
+
+/// A channel in its own context.
+#[derive(Debug)]
+pub struct CrossDomain<D> {
+    driver: D,
+    dialect: Dialect,
+    ring: Arc<SharedMap>,
+    /// What of the ring's message has not been taken yet. While it is empty, a POLL is outstanding.
+    unread: Range<usize>,
+    over: bool,
+}
+
+impl<D: Driver> CrossDomain<D> {
+    /// Opens a channel to the host's X server. That it can't be reached shows when the first message is received:
+    /// hosts answer INIT with nothing.
+    pub fn open(mut driver: D) -> Result<Self, ChannelError> {
+        let bytes = driver.capset()?;
+        let capset = Capset::decode(&bytes).map_err(misbehaved)?;
+        if !capset.has_channel(channel::X11) {
+            return Err(ChannelError { why: "the host offers no X11 channel".into() });
+        }
+        // libkrun's capset and rutabaga's look alike; what is sent and received here is the same for both.
+        let dialect = Dialect::detect(&bytes).unwrap_or(Dialect::Libkrun);
+        let ring_bytes =
+            capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
+        let (query_ring_id, _) = driver.create_blob(RING_BYTES)?;
+        let (channel_ring_id, ring) = driver.create_blob(ring_bytes)?;
+        let init = match dialect {
+            Dialect::X11Bridge => Init {
+                query_ring_id,
+                channel_ring_id,
+                channel_type: channel::X11,
+                form: InitForm::X11Bridge {
+                    protocol_version: PROTOCOL_VERSION,
+                    channel_ring_bytes: u32::try_from(ring_bytes).unwrap_or(u32::MAX),
+                },
+            },
+            _ => Init::for_any_host(query_ring_id, channel_ring_id, channel::X11),
+        };
+        driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
+        let mut channel = Self { driver, dialect, ring, unread: 0..0, over: false };
+        channel.poll()?;
+        Ok(channel)
+    }
+
+    fn poll(&mut self) -> Result<(), ChannelError> {
+        self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING))
+    }
+
+    /// Looks for the next message when the last one has been taken.
+    fn advance(&mut self) -> Result<Outcome, ChannelError> {
+        if !self.unread.is_empty() {
+            return Ok(Outcome::Bytes(self.unread.len()));
+        }
+        if self.over {
+            return Ok(Outcome::Closed);
+        }
+        if self.driver.read_event().is_none() {
+            return Ok(Outcome::WouldBlock);
+        }
+        // Copied out before it is parsed: the host may write to the ring at any time.
+        let mut head = [0; SEND_HEADER_BYTES];
+        if !self.ring.read(0, &mut head) {
+            return Err(ChannelError { why: "the channel ring is shorter than a message".into() });
+        }
+        let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
+        match message {
+            Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
+            Message::Receive(_) => self.unread = message.data_range(),
+            Message::Closed(closed) if closed.stage == Stage::Stream => self.over = true,
+            Message::Closed(closed) => {
+                let mut text = vec![0; message.data_range().len()];
+                let text = if self.ring.read(message.data_range().start, &mut text) { text } else { vec![] };
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let errno = i32::try_from(closed.errno).unwrap_or(0);
+                let why = if text.is_empty() {
+                    ChannelError::from(Errno::from_raw_os_error(errno)).why
+                } else {
+                    text
+                };
+                return Err(ChannelError { why });
+            }
+            // Nothing that this bridge asked for: the next message is waited for.
+            _ => self.poll()?,
+        }
+        Ok(if self.over { Outcome::Closed } else { Outcome::Bytes(self.unread.len()) })
+    }
+
+    /// Notes that the first `bytes` of the message have been taken, and asks for the next when all have.
+    fn taken(&mut self, bytes: usize) -> Result<(), ChannelError> {
+        self.unread.start += bytes;
+        if self.unread.is_empty() { self.poll() } else { Ok(()) }
+    }
+}
+
+impl<D: Driver> Channel for CrossDomain<D> {
+    fn carries(&self) -> Carries {
+        Carries { descriptors: false }
+    }
+
+    /// One submission for all that is ready. A piece of the uplink is a SEND with its header in front of it; the gap
+    /// up to the next one's header is made part of the command, so that the pieces need not be moved together.
+    fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
+        let ranges: Vec<_> = uplink.pieces().map(|piece| piece.range).collect();
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
+        let submission = first.start - SEND_HEADER_BYTES..last.end;
+        for (at, range) in ranges.iter().enumerate() {
+            let next = ranges.get(at + 1).map_or(range.end, |next| next.start - SEND_HEADER_BYTES);
+            let header = uplink.memory().get_mut(range.start - SEND_HEADER_BYTES..range.start);
+            let header = header.and_then(|header| header.first_chunk_mut()).ok_or(Errno::FAULT)?;
+            encode_send_header(header, range.len(), next - range.end, &[]).map_err(misbehaved)?;
+        }
+        let bytes = ranges.iter().map(Range::len).sum();
+        self.driver.execbuffer(uplink.memory().get(submission).unwrap_or_default(), None)?;
+        uplink.sent(bytes);
+        Ok(())
+    }
+
+    fn is_congested(&mut self) -> bool {
+        self.driver.is_congested()
+    }
+
+    /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing; there the
+    /// context's end is the stream's.
+    fn finish(&mut self) {
+        let mut header = [0; SEND_HEADER_BYTES];
+        if encode_send_header(&mut header, 0, 0, &[]).is_ok() {
+            let _ = self.driver.execbuffer(&header, None);
+        }
+    }
+
+    fn receive(&mut self, downlink: &mut Downlink, _: &mut Vec<OwnedFd>) -> Result<Outcome, ChannelError> {
+        match self.advance()? {
+            Outcome::Bytes(bytes) => {
+                let room = downlink.room();
+                let len = bytes.min(room.len()).min(COPY_MAX);
+                let room = room.get_mut(..len).unwrap_or_default();
+                if !self.ring.read(self.unread.start, room) {
+                    return Err(Errno::FAULT.into());
+                }
+                self.taken(len)?;
+                Ok(Outcome::Bytes(len))
+            }
+            other => Ok(other),
+        }
+    }
+
+    fn pass(&mut self, client: BorrowedFd<'_>, bytes: u64) -> Option<Result<Outcome, Errno>> {
+        // A failure to advance is not lost: `receive` meets it again.
+        let Ok(Outcome::Bytes(available)) = self.advance() else { return None };
+        let len = usize::try_from(bytes).unwrap_or(usize::MAX).min(available);
+        let outcome = self.ring.send(client, self.unread.start, len);
+        if let Ok(Outcome::Bytes(sent)) = outcome
+            && self.taken(sent).is_err()
+        {
+            return Some(Err(Errno::PROTO));
+        }
+        Some(outcome)
+    }
+
+    fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let (descriptor, flags) = self.driver.interest()?;
+        let wanted = if receiving { flags } else { flags & !PollFlags::IN };
+        (!wanted.is_empty()).then_some((descriptor, wanted))
+    }
+}
+
+fn misbehaved(error: cross_domain::Error) -> ChannelError {
+    ChannelError { why: error.to_string() }
+}

@@ -1,0 +1,87 @@
+//! The X server's own socket: bytes, and descriptors too where it is a Unix socket.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use session::Carries;
+use sys::socket::{self, Outcome};
+
+use super::{Channel, ChannelError};
+use crate::downlink::Downlink;
+use crate::uplink::Uplink;
+
+/// A connection to the X server.
+#[derive(Debug)]
+pub struct Socket {
+    server: OwnedFd,
+    carries: Carries,
+    congested: bool,
+    finished: bool,
+}
+
+impl Socket {
+    /// Uses a connected stream socket; `descriptors` tells whether it is a Unix socket.
+    pub fn new(server: OwnedFd, descriptors: bool) -> Self {
+        Self { server, carries: Carries { descriptors }, congested: false, finished: false }
+    }
+
+    /// Sends all that needs no message of its own: up to the first piece with descriptors, or from that one.
+    fn send_some(&self, uplink: &mut Uplink) -> Result<Outcome, ChannelError> {
+        let mut pieces = uplink.pieces();
+        let Some(first) = pieces.next() else { return Ok(Outcome::WouldBlock) };
+        let second =
+            pieces.next().filter(|piece| piece.descriptors.is_empty() && first.descriptors.is_empty());
+        let descriptors: Vec<_> = first.descriptors.iter().map(AsFd::as_fd).collect();
+        let ranges = [Some(first.range.clone()), second.map(|piece| piece.range)];
+        let bytes = ranges.map(|range| range.and_then(|range| uplink.bytes(range)).unwrap_or_default());
+        Ok(socket::send(&self.server, &bytes.map(IoSlice::new), &descriptors)?)
+    }
+}
+
+impl Channel for Socket {
+    fn carries(&self) -> Carries {
+        self.carries
+    }
+
+    fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
+        self.congested = false;
+        while uplink.is_ready() {
+            match self.send_some(uplink)? {
+                Outcome::Bytes(bytes) => uplink.sent(bytes),
+                Outcome::WouldBlock => {
+                    self.congested = true;
+                    return Ok(());
+                }
+                // The X server has gone; what it had said is still to be received, and ends the client.
+                Outcome::Closed => uplink.sent(usize::MAX),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_congested(&mut self) -> bool {
+        self.congested
+    }
+
+    fn finish(&mut self) {
+        if !std::mem::replace(&mut self.finished, true) {
+            let _ = rustix::net::shutdown(&self.server, rustix::net::Shutdown::Write);
+        }
+    }
+
+    fn receive(
+        &mut self,
+        downlink: &mut Downlink,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<Outcome, ChannelError> {
+        Ok(socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], descriptors)?)
+    }
+
+    fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, receiving);
+        flags.set(PollFlags::OUT, self.congested);
+        (!flags.is_empty()).then(|| (self.server.as_fd(), flags))
+    }
+}

@@ -1,0 +1,376 @@
+//! Both streams of a connected client.
+//!
+//! One step moves what it can in each direction; when nothing moves, the thread looks again for a while, then sleeps
+//! until a socket is ready. At most one buffer is under way in each direction: who does not read is not read from.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFlags, Timespec};
+use rustix::io::Errno;
+use session::{Next, Session, Violation};
+use sys::socket::{self, Outcome};
+use x11_wire::setup::encode_failure;
+
+use super::End;
+use super::set_up::{Accepted, poll_fd};
+use crate::bridge::Shared;
+use crate::channel::{Channel, ChannelError};
+use crate::downlink::Downlink;
+use crate::events::Event;
+use crate::spin::Spinner;
+use crate::stats::Totals;
+use crate::uplink::Uplink;
+
+/// When one side has gone, the other has this long to take what was said to it.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+/// The same when the bridge stops.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+const HUNG_UP: &str = "the client closed its connection";
+const SERVER_GONE: &str = "the X server closed the connection";
+const STOPPED: &str = "the bridge was stopped";
+
+/// A connected client.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of one of four half-streams, and they combine freely"
+)]
+pub(crate) struct Relay<'a> {
+    shared: &'a Arc<Shared>,
+    client: u64,
+    socket: OwnedFd,
+    channel: Box<dyn Channel>,
+    session: Session<OwnedFd>,
+    order: x11_wire::ByteOrder,
+    uplink: Uplink,
+    downlink: Downlink,
+    /// What the client's stream waits for.
+    next: Next,
+    /// No more is read from the client; the host has been told, or will be once all is sent.
+    client_done: bool,
+    /// The host has been told.
+    finished: bool,
+    /// The client takes no more bytes.
+    client_gone: bool,
+    /// Bytes that pass beside the downlink wait for the client.
+    client_full: bool,
+    /// Nothing more comes from the host.
+    host_over: bool,
+    /// The host has answered the set-up.
+    heard: bool,
+    stopping: bool,
+    deadline: Option<Instant>,
+    reason: Option<String>,
+    totals: Totals,
+    told: Totals,
+}
+
+impl<'a> Relay<'a> {
+    pub(crate) fn new(
+        shared: &'a Arc<Shared>,
+        client: u64,
+        socket: OwnedFd,
+        accepted: Accepted,
+    ) -> Result<Self, Errno> {
+        let Accepted { order, channel, host_setup, descriptors } = accepted;
+        let mut session = Session::new(order, channel.carries());
+        session.client_descriptors(descriptors);
+        let mut uplink = Uplink::new()?;
+        uplink.put(&host_setup);
+        Ok(Self {
+            shared,
+            client,
+            socket,
+            channel,
+            session,
+            order,
+            uplink,
+            downlink: Downlink::new()?,
+            next: Next::Client,
+            client_done: false,
+            finished: false,
+            client_gone: false,
+            client_full: false,
+            host_over: false,
+            heard: false,
+            stopping: false,
+            deadline: Some(Instant::now() + shared.host_timeout),
+            reason: None,
+            totals: Totals::default(),
+            told: Totals::default(),
+        })
+    }
+
+    /// Relays until both streams have ended.
+    pub(crate) fn run(mut self) -> End {
+        let mut spinner = Spinner::new(self.shared.spin);
+        while !self.is_over() {
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.expire();
+                continue;
+            }
+            // Both, whatever the first says: neither direction may starve the other.
+            if self.step_up() | self.step_down() {
+                spinner.found();
+            } else if !spinner.look_again() {
+                self.tell();
+                spinner.sleep(|| self.sleep());
+            }
+        }
+        drop(spinner);
+        self.tell();
+        let reason = self.reason.take().unwrap_or_else(|| SERVER_GONE.into());
+        if self.heard { End::Closed(reason, self.totals) } else { End::Refused(reason) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.host_over && (self.client_gone || !(self.downlink.is_ready() || self.client_full))
+    }
+
+    /// Client → host: sends what is ready, then reads more. Whether anything moved.
+    fn step_up(&mut self) -> bool {
+        if self.host_over {
+            return false;
+        }
+        if self.uplink.is_ready() {
+            return self.send_up();
+        }
+        if self.finished || self.channel.is_congested() {
+            return false;
+        }
+        if self.client_done {
+            self.finished = true;
+            self.channel.finish();
+            return true;
+        }
+        match self.next {
+            Next::Client => self.read_client(),
+            // An answer of the host sets this back to `Client`.
+            Next::Host => false,
+            Next::Nothing(violation) => {
+                self.end_client(&violation.to_string());
+                true
+            }
+        }
+    }
+
+    fn send_up(&mut self) -> bool {
+        let before = self.uplink.ready_bytes();
+        if let Err(error) = self.channel.send(&mut self.uplink) {
+            self.end_host(&error);
+            return true;
+        }
+        let sent = before - self.uplink.ready_bytes();
+        self.totals.bytes_to_host += sent as u64;
+        sent > 0
+    }
+
+    fn read_client(&mut self) -> bool {
+        let mut descriptors = vec![];
+        let socket = &self.socket;
+        let mut outcome = Ok(Outcome::WouldBlock);
+        self.uplink.fill(|room| {
+            outcome = socket::receive(socket, room, &mut descriptors);
+            if let Ok(Outcome::Bytes(bytes)) = outcome { bytes } else { 0 }
+        });
+        self.session.client_descriptors(descriptors);
+        match outcome {
+            Ok(Outcome::Bytes(_)) => self.look(),
+            Ok(Outcome::WouldBlock) if self.stopping => self.end_client(STOPPED),
+            Ok(Outcome::WouldBlock) => return false,
+            Ok(Outcome::Closed) | Err(_) => self.end_client(HUNG_UP),
+        }
+        true
+    }
+
+    /// Lets the session look at what was read, and sends what it passes.
+    fn look(&mut self) {
+        self.next = self.uplink.look(&mut self.session);
+        if self.uplink.is_ready() {
+            self.send_up();
+        }
+    }
+
+    /// Host → client: sends what is ready, then receives more. Whether anything moved.
+    fn step_down(&mut self) -> bool {
+        if self.downlink.is_ready() && !self.client_gone {
+            return self.send_down();
+        }
+        if self.host_over {
+            return false;
+        }
+        let passable = self.session.host_passable();
+        if passable > 0
+            && self.downlink.is_empty()
+            && !self.client_gone
+            && let Some(outcome) = self.channel.pass(self.socket.as_fd(), passable)
+        {
+            return self.passed(outcome);
+        }
+        let mut descriptors = vec![];
+        let outcome = self.channel.receive(&mut self.downlink, &mut descriptors);
+        self.session.host_descriptors(descriptors);
+        match outcome {
+            Ok(Outcome::Bytes(bytes)) => self.receive_down(bytes),
+            Ok(Outcome::WouldBlock) => return false,
+            Ok(Outcome::Closed) => self.hang_up(),
+            Err(error) => self.end_host(&error),
+        }
+        true
+    }
+
+    fn receive_down(&mut self, bytes: usize) {
+        if !self.heard {
+            self.hear();
+        }
+        if let Err(violation) = self.downlink.filled(bytes, &mut self.session) {
+            self.end_host(&ChannelError { why: violation.to_string() });
+            return;
+        }
+        if self.client_gone {
+            self.downlink.discard();
+        } else if self.downlink.is_ready() {
+            self.send_down();
+        }
+        if self.next == Next::Host && !self.uplink.is_ready() {
+            self.look();
+        }
+    }
+
+    fn send_down(&mut self) -> bool {
+        let outcome = self.downlink.send(self.socket.as_fd());
+        self.count_down(outcome) > 0
+    }
+
+    /// Bytes went from the channel straight to the client.
+    fn passed(&mut self, outcome: Result<Outcome, Errno>) -> bool {
+        self.client_full = outcome == Ok(Outcome::WouldBlock);
+        let bytes = self.count_down(outcome);
+        self.session.host_passed(bytes);
+        bytes > 0
+    }
+
+    fn count_down(&mut self, outcome: Result<Outcome, Errno>) -> u64 {
+        match outcome {
+            Ok(Outcome::Bytes(bytes)) => {
+                self.totals.bytes_to_client += bytes as u64;
+                bytes as u64
+            }
+            Ok(Outcome::WouldBlock) => 0,
+            Ok(Outcome::Closed) | Err(_) => {
+                // What it had sent may still be unread: it goes to the host all the same.
+                self.client_gone = true;
+                self.client_full = false;
+                self.downlink.discard();
+                0
+            }
+        }
+    }
+
+    /// The first bytes of the host: the set-up is answered.
+    fn hear(&mut self) {
+        self.heard = true;
+        self.deadline = None;
+        let (pid, program) = peer(&self.socket);
+        self.shared.meter.clients_total.fetch_add(1, Relaxed);
+        self.shared.events.push(Event::ClientConnected { client: self.client, pid, program });
+    }
+
+    /// Nothing more is read from the client. The host gets what was read, and has some time to answer it.
+    fn end_client(&mut self, reason: &str) {
+        self.client_done = true;
+        if !matches!(self.next, Next::Nothing(_)) {
+            self.uplink.give_up_holding();
+        }
+        self.reason.get_or_insert_with(|| reason.to_owned());
+        let limit = if self.stopping { DRAIN_MAX } else { LINGER_MAX };
+        self.deadline.get_or_insert_with(|| Instant::now() + limit);
+    }
+
+    /// The host's stream has ended in order. The client gets all that was said, and what the bridge has to add.
+    fn hang_up(&mut self) {
+        if !self.heard {
+            let display = &self.shared.host_display;
+            let why = format!("X display {display} closed the connection during the set-up");
+            return self.end_host(&ChannelError { why });
+        }
+        self.host_over = true;
+        self.reason.get_or_insert_with(|| SERVER_GONE.to_owned());
+        self.downlink.give_up_holding();
+        if let Next::Nothing(violation) = self.next {
+            self.add_last_error(violation);
+        }
+        self.deadline.get_or_insert_with(|| Instant::now() + LINGER_MAX);
+    }
+
+    fn add_last_error(&mut self, violation: Violation) {
+        if let Some(error) = self.session.last_error(violation) {
+            self.downlink.append(&error);
+        }
+    }
+
+    /// The way to the host broke, or never was. A client that waits for its set-up is told why.
+    fn end_host(&mut self, error: &ChannelError) {
+        self.host_over = true;
+        self.reason.get_or_insert_with(|| error.why.clone());
+        self.downlink.give_up_holding();
+        if !self.heard {
+            self.downlink.append(&encode_failure(self.order, &format!("x11bridge: {}", error.why)));
+        }
+        self.deadline = Some(Instant::now() + DRAIN_MAX);
+    }
+
+    /// Time is up: for the host to answer the set-up, or for the rest to be delivered.
+    fn expire(&mut self) {
+        if self.heard || self.host_over {
+            self.host_over = true;
+            self.client_gone = true;
+            return;
+        }
+        let (display, seconds) = (&self.shared.host_display, self.shared.host_timeout.as_secs_f32());
+        let why = format!("X display {display} did not answer within {seconds} s");
+        self.end_host(&ChannelError { why });
+    }
+
+    /// Sleeps until something is ready, a deadline has come, or the bridge stops.
+    fn sleep(&mut self) {
+        let reading = !self.client_done && self.next == Next::Client && !self.uplink.is_ready();
+        let sending = !self.client_gone && (self.downlink.is_ready() || self.client_full);
+        let congested = self.uplink.is_ready() || self.channel.is_congested();
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, reading && !congested && !self.host_over);
+        flags.set(PollFlags::OUT, sending);
+        let host = self.channel.interest(!sending).filter(|_| !self.host_over);
+        let stop = if self.stopping { PollFlags::empty() } else { PollFlags::IN };
+        let polled = [
+            poll_fd(&self.shared.stop, stop),
+            poll_fd(&self.socket, flags),
+            host.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)),
+        ];
+        let mut polled: Vec<_> = polled.into_iter().flatten().collect();
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+        let stopped = !self.stopping && polled.first().is_some_and(|stop| !stop.revents().is_empty());
+        if stopped {
+            self.stopping = true;
+            self.deadline = Some(Instant::now() + DRAIN_MAX);
+        }
+    }
+
+    fn tell(&mut self) {
+        self.totals.session = self.session.counters();
+        self.shared.meter.tell(&mut self.told, self.totals);
+    }
+}
+
+/// The process at the other end of a socket, and its name.
+fn peer(socket: &OwnedFd) -> (Option<i32>, Option<String>) {
+    let Ok(credentials) = rustix::net::sockopt::socket_peercred(socket) else { return (None, None) };
+    let pid = credentials.pid.as_raw_nonzero().get();
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    (Some(pid), name.map(|name| name.trim_end().to_owned()))
+}

@@ -1,0 +1,139 @@
+//! A client's set-up: its request read and checked, the way to the host opened.
+
+use std::io::IoSliceMut;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use device::OpenFailure;
+use display::xauthority;
+use rustix::event::{PollFd, PollFlags};
+use session::{Cookie, Handshake, Step};
+use sys::socket::{self, Outcome};
+use x11_wire::ByteOrder;
+
+use crate::bridge::Shared;
+use crate::channel::{Channel, ChannelError, ChannelKind, CrossDomain, Loopback, Socket};
+
+/// A client says its set-up within this time, or is taken for none. Libraries send it as soon as they are connected.
+const SET_UP_MAX: Duration = Duration::from_secs(30);
+
+/// A client that may go on.
+pub(crate) struct Accepted {
+    pub(crate) order: ByteOrder,
+    pub(crate) channel: Box<dyn Channel>,
+    /// What goes to the host in place of the client's set-up.
+    pub(crate) host_setup: Vec<u8>,
+    /// Descriptors that came with the set-up's bytes: they belong to requests behind it.
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+/// A client that may not.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// What it had said: the byte order to answer in.
+    pub(crate) heard: Vec<u8>,
+}
+
+/// Reads the set-up and opens the channel.
+pub(crate) fn accept(shared: &Shared, client: &OwnedFd) -> Result<Accepted, Refusal> {
+    let mut heard = vec![];
+    let mut descriptors = vec![];
+    let result = read_set_up(shared, client, &mut heard, &mut descriptors);
+    let opened = result.and_then(|(order, version)| {
+        let (channel, peer) = open(shared).map_err(|error| error.why)?;
+        let cookie = host_cookie(shared, peer);
+        Ok(Accepted {
+            order,
+            channel,
+            host_setup: Handshake::host_setup(order, version, cookie.as_ref()),
+            descriptors,
+        })
+    });
+    opened.map_err(|reason| Refusal { reason, heard })
+}
+
+/// Reads no byte more than the set-up has: what follows stays in the socket.
+fn read_set_up(
+    shared: &Shared,
+    client: &OwnedFd,
+    heard: &mut Vec<u8>,
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<(ByteOrder, (u16, u16)), String> {
+    let deadline = Instant::now() + SET_UP_MAX;
+    loop {
+        let needed = match shared.handshake.look(heard).map_err(session::HandshakeError::reason)? {
+            Step::Accept { order, version, .. } => return Ok((order, version)),
+            Step::Need(needed) => needed,
+        };
+        let start = heard.len();
+        heard.resize(needed.max(start + 1), 0);
+        let room = heard.get_mut(start..).unwrap_or_default();
+        let outcome = socket::receive(client, &mut [IoSliceMut::new(room)], descriptors);
+        let received = if let Ok(Outcome::Bytes(received)) = outcome { received } else { 0 };
+        heard.truncate(start + received);
+        match outcome {
+            Ok(Outcome::Bytes(_)) => {}
+            Ok(Outcome::WouldBlock) => wait(shared, client, deadline)?,
+            Ok(Outcome::Closed) => return Err("it hung up during its set-up".into()),
+            Err(errno) => return Err(format!("its set-up could not be read: {errno}")),
+        }
+    }
+}
+
+fn wait(shared: &Shared, client: &OwnedFd, deadline: Instant) -> Result<(), String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(format!("it did not finish its set-up within {} s", SET_UP_MAX.as_secs()));
+    }
+    let mut polled = [PollFd::new(client, PollFlags::IN), PollFd::new(&shared.stop, PollFlags::IN)];
+    let timeout = rustix::event::Timespec::try_from(left).ok();
+    let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+    if polled.get(1).is_some_and(|stop| !stop.revents().is_empty()) {
+        return Err("the bridge is stopping".into());
+    }
+    Ok(())
+}
+
+fn open(shared: &Shared) -> Result<(Box<dyn Channel>, Option<SocketAddr>), ChannelError> {
+    let display = Arc::clone(&shared.host_display);
+    let limit = shared.host_timeout;
+    let why = |error: &dyn std::fmt::Display| ChannelError { why: error.to_string() };
+    match shared.channel {
+        ChannelKind::Socket => {
+            let connected = display.connect(limit).map_err(|error| why(&error))?;
+            Ok((Box::new(Socket::new(connected.socket, display.is_unix())), connected.peer))
+        }
+        ChannelKind::Loopback => {
+            // Here the host half is in reach, so what it alone knows of a TCP server's address helps to find the cookie.
+            let peer = Arc::new(Mutex::new(None));
+            let found = Arc::clone(&peer);
+            let opener = move |_| match display.connect(limit) {
+                Ok(connected) => {
+                    *found.lock().unwrap_or_else(PoisonError::into_inner) = connected.peer;
+                    Ok(connected.socket)
+                }
+                Err(error) => Err(OpenFailure {
+                    errno: error.errno.map_or(0, |errno| errno.raw_os_error().unsigned_abs()),
+                    text: error.to_string(),
+                }),
+            };
+            let channel = CrossDomain::open(Loopback::new(Box::new(opener)))?;
+            let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok((Box::new(channel), peer))
+        }
+    }
+}
+
+/// The host's cookie, read anew for each client: a server that was restarted has another.
+fn host_cookie(shared: &Shared, peer: Option<SocketAddr>) -> Option<Cookie> {
+    let path = shared.host_xauthority.clone().or_else(xauthority::default_path)?;
+    xauthority::cookie_for(&path, &shared.host_display, peer).map(Cookie::new)
+}
+
+/// A descriptor to poll and what for; `None` leaves it out.
+pub(crate) fn poll_fd(fd: &impl AsFd, flags: PollFlags) -> Option<PollFd<'_>> {
+    (!flags.is_empty()).then(|| PollFd::new(fd, flags))
+}

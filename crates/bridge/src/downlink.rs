@@ -1,0 +1,105 @@
+//! The buffer between a channel and a client's socket.
+
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use session::{Marks, Session, Violation};
+use sys::Buffer;
+use sys::socket::{self, Outcome};
+
+/// Bytes that are received from a socket at once. The kernel holds about 200 KiB of a Unix socket's bytes; what is
+/// above half of that shows no gain.
+const BYTES: usize = 128 << 10;
+
+/// The buffer: `start..ready` may go to the client, `ready..end` is held back by the session.
+#[derive(Debug)]
+pub struct Downlink {
+    memory: Buffer,
+    start: usize,
+    ready: usize,
+    end: usize,
+    marks: Marks<OwnedFd>,
+}
+
+impl Downlink {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        Ok(Self { memory: Buffer::new(BYTES)?, start: 0, ready: 0, end: 0, marks: Marks::new() })
+    }
+
+    /// The free memory behind what is held back. Only to be called when nothing is ready.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.memory.copy_within(self.ready..self.end, 0);
+            (self.end, self.start, self.ready) = (self.end - self.ready, 0, 0);
+        }
+        self.memory.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Notes that the first `bytes` of the room were filled, and lets the session look at them.
+    pub(crate) fn filled(&mut self, bytes: usize, session: &mut Session<OwnedFd>) -> Result<(), Violation> {
+        self.end = (self.end + bytes).min(self.memory.len());
+        let chunk = self.memory.get_mut(self.ready..self.end).unwrap_or_default();
+        let before = self.marks.len();
+        let forward = session.host_data(chunk, &mut self.marks)?;
+        for mark in self.marks.iter_mut().skip(before) {
+            mark.offset += self.ready;
+        }
+        self.ready += forward;
+        Ok(())
+    }
+
+    /// Makes all that is left ready: the stream is over, so nothing will complete it.
+    pub(crate) fn give_up_holding(&mut self) {
+        self.ready = self.end;
+    }
+
+    /// Appends bytes of the bridge's own behind all that the host said, if they fit.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.memory.get_mut(self.end..self.end + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.end += bytes.len();
+        }
+        self.give_up_holding();
+    }
+
+    /// Drops what is ready: there is nobody to send it to.
+    pub(crate) fn discard(&mut self) {
+        self.start = self.ready;
+        self.marks.clear();
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.start < self.ready
+    }
+
+    /// Whether nothing at all is in the buffer, so that bytes may pass beside it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Sends the next piece. A reply with descriptors starts a message of its own: libxcb takes descriptors that come
+    /// before their reply for a fault and closes the connection.
+    pub(crate) fn send(&mut self, client: BorrowedFd<'_>) -> Result<Outcome, Errno> {
+        let piece = self.piece();
+        let mark = self.marks.first().filter(|mark| mark.offset == piece.start);
+        let descriptors: Vec<_> =
+            mark.iter().flat_map(|mark| &mark.descriptors).map(|descriptor| descriptor.as_fd()).collect();
+        let bytes = self.memory.get(piece).unwrap_or_default();
+        let outcome = socket::send(client, &[IoSlice::new(bytes)], &descriptors)?;
+        if let Outcome::Bytes(bytes) = outcome {
+            self.start += bytes;
+            let start = self.start;
+            if !self.marks.is_empty() {
+                self.marks.retain(|mark| mark.offset >= start);
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn piece(&self) -> Range<usize> {
+        let next_mark = self.marks.iter().map(|mark| mark.offset).find(|offset| *offset > self.start);
+        self.start..next_mark.unwrap_or(self.ready)
+    }
+}

@@ -1,0 +1,147 @@
+//! Why a bridge could not start.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+/// Who can mend it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Whoever gave the options.
+    User,
+    /// Whoever runs the X server.
+    Host,
+    /// Nobody but the bridge's makers.
+    Bridge,
+}
+
+/// Why a bridge could not start. Nothing is left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option's value makes no sense.
+    InvalidOption {
+        /// One sentence.
+        why: String,
+    },
+    /// The display that was asked for is in use.
+    DisplayTaken {
+        /// Its number.
+        number: u32,
+    },
+    /// Every display number is in use.
+    NoFreeDisplay,
+    /// A file of the display could not be made.
+    Display {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        errno: Errno,
+    },
+    /// A file in the runtime directory could not be made.
+    RuntimeDir {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        errno: Errno,
+    },
+    /// A system call failed.
+    Os {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        errno: Errno,
+    },
+}
+
+impl Error {
+    /// A stable name for programs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidOption { .. } => "invalid-option",
+            Self::DisplayTaken { .. } => "display-taken",
+            Self::NoFreeDisplay => "no-free-display",
+            Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
+            Self::RuntimeDir { .. } => "runtime-dir",
+            Self::Display { .. } | Self::Os { .. } => "os",
+        }
+    }
+
+    /// Who can mend it.
+    pub const fn side(&self) -> Side {
+        match self {
+            Self::Os { .. } => Side::Bridge,
+            _ => Side::User,
+        }
+    }
+
+    /// Whether the same call may work later.
+    pub const fn retry(&self) -> bool {
+        matches!(self, Self::DisplayTaken { .. } | Self::NoFreeDisplay | Self::Os { .. })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidOption { why } => f.write_str(why),
+            Self::DisplayTaken { number } => {
+                write!(
+                    f,
+                    "display :{number} is in use; choose another number, or auto for the first free one"
+                )
+            }
+            Self::NoFreeDisplay => {
+                f.write_str("no display number is free; end an X server or bridge that is not needed")
+            }
+            Self::Display { path, errno } => {
+                write!(f, "can't make {}: {}; {}", path.display(), says(*errno), remedy(*errno))
+            }
+            Self::RuntimeDir { path, errno } => {
+                write!(
+                    f,
+                    "can't write {}: {}; {}, or name another runtime directory",
+                    path.display(),
+                    says(*errno),
+                    remedy(*errno)
+                )
+            }
+            Self::Os { doing, errno } => write!(f, "{doing} failed: {}", says(*errno)),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT => "free some space there",
+        Errno::ACCESS | Errno::PERM => "get permission to write there",
+        Errno::ROFS => "mount it writable",
+        Errno::NOENT | Errno::NOTDIR => "make its directory",
+        _ => "mend that",
+    }
+}
+
+fn says(errno: Errno) -> String {
+    let text = std::io::Error::from(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_sentence_with_cause_and_remedy() {
+        let path = PathBuf::from("/run/x/xauthority-3");
+        let error = Error::RuntimeDir { path, errno: Errno::NOSPC };
+        assert_eq!(
+            error.to_string(),
+            "can't write /run/x/xauthority-3: no space left on device; free some space there, or name another runtime \
+             directory"
+        );
+        assert_eq!(error.kind(), "runtime-dir");
+    }
+}

@@ -1,0 +1,30 @@
+//! The guest half: an X display whose clients are carried over a channel to the host's X server.
+//!
+//! | module | what happens there |
+//! |---|---|
+//! | [`bridge`] | start, accept, close |
+//! | `listen` | a free display number, its lock file and sockets |
+//! | `client` | one client, one thread: set-up, then both streams until they end |
+//! | [`channel`] | the ways to the host |
+//! | `uplink`, `downlink` | the buffers between a socket and a channel, and what is ready in them |
+//! | `spin` | whether to look again before sleeping |
+//! | [`events`] | what the owner is told |
+#![forbid(unsafe_code)]
+
+pub mod bridge;
+pub mod channel;
+mod client;
+mod downlink;
+pub mod error;
+pub mod events;
+mod listen;
+mod spin;
+mod stats;
+mod uplink;
+
+pub use bridge::{Bridge, Options};
+pub use channel::ChannelChoice;
+pub use error::{Error, Side};
+pub use events::{Event, Level};
+pub use spin::{SPIN_DEFAULT, SPIN_MAX};
+pub use stats::{Stats, Totals};

@@ -1,0 +1,114 @@
+//! Counters: each client's own, read by others while it runs, and the sums.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use session::Counters;
+
+/// What went through, of one client or of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes that went to the host, without the set-up.
+    pub bytes_to_host: u64,
+    /// Bytes that went to the client.
+    pub bytes_to_client: u64,
+    /// The session's counters.
+    pub session: Counters,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.bytes_to_host += other.bytes_to_host;
+        self.bytes_to_client += other.bytes_to_client;
+        let (sum, more) = (&mut self.session, &other.session);
+        sum.requests += more.requests;
+        sum.replies += more.replies;
+        sum.events += more.events;
+        sum.errors += more.errors;
+        sum.denied += more.denied;
+        sum.descriptors_to_host += more.descriptors_to_host;
+        sum.descriptors_to_client += more.descriptors_to_client;
+        sum.descriptors_dropped += more.descriptors_dropped;
+    }
+}
+
+/// A bridge's numbers at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Clients that are connected.
+    pub clients: u64,
+    /// Clients that ever were.
+    pub clients_total: u64,
+    /// Clients that were turned away.
+    pub clients_refused: u64,
+    /// Clients that were lost to a fault of the bridge.
+    pub panics: u64,
+    /// What went through, of clients that have gone and of those that are connected as far as they have told: a
+    /// client's thread tells when it comes to rest.
+    pub totals: Totals,
+}
+
+/// The bridge's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) clients_total: AtomicU64,
+    pub(crate) clients_refused: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    sums: Mutex<Totals>,
+}
+
+impl Meter {
+    /// Replaces what a client had told before by what it tells now.
+    pub(crate) fn tell(&self, before: &mut Totals, now: Totals) {
+        if *before == now {
+            return;
+        }
+        let mut sums = self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sums.add(&difference(&now, before));
+        *before = now;
+    }
+
+    pub(crate) fn stats(&self, clients: u64) -> Stats {
+        Stats {
+            clients,
+            clients_total: self.clients_total.load(Relaxed),
+            clients_refused: self.clients_refused.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+            totals: *self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+}
+
+fn difference(now: &Totals, before: &Totals) -> Totals {
+    let (n, b) = (&now.session, &before.session);
+    Totals {
+        bytes_to_host: now.bytes_to_host - before.bytes_to_host,
+        bytes_to_client: now.bytes_to_client - before.bytes_to_client,
+        session: Counters {
+            requests: n.requests - b.requests,
+            replies: n.replies - b.replies,
+            events: n.events - b.events,
+            errors: n.errors - b.errors,
+            denied: n.denied - b.denied,
+            descriptors_to_host: n.descriptors_to_host - b.descriptors_to_host,
+            descriptors_to_client: n.descriptors_to_client - b.descriptors_to_client,
+            descriptors_dropped: n.descriptors_dropped - b.descriptors_dropped,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_tell_in_steps_sums_up_once() {
+        let meter = Meter::default();
+        let (mut one, mut other) = (Totals::default(), Totals::default());
+        for bytes in [10, 10, 25] {
+            meter.tell(&mut one, Totals { bytes_to_host: bytes, ..Totals::default() });
+        }
+        meter.tell(&mut other, Totals { bytes_to_host: 5, ..Totals::default() });
+        assert_eq!(meter.stats(2).totals.bytes_to_host, 30);
+    }
+}
