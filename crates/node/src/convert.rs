@@ -1,0 +1,130 @@
+//! Conversions between the bridge's types and plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bridge::{ChannelChoice, Event, Level, Options, Side, Stats, Totals};
+use display::DisplayName;
+
+use crate::values::{BindingError, BindingEvent, BindingOptions, BindingStats, BindingTotals};
+
+pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
+    let host_display =
+        DisplayName::parse(&options.host_display).map_err(|error| invalid(error.to_string()))?;
+    let channel = ChannelChoice::parse(&options.channel).ok_or_else(|| {
+        let shown: String = options.channel.chars().take(60).collect();
+        invalid(format!("{shown:?} is no channel; choose auto, loopback or socket"))
+    })?;
+    let mut out = Options::new(host_display, PathBuf::from(options.runtime_dir));
+    out.display = options.display;
+    out.host_xauthority = options.host_xauthority.map(PathBuf::from);
+    out.channel = channel;
+    if let Some(micros) = options.spin_micros {
+        out.spin = Duration::from_micros(micros.into());
+    }
+    if let Some(clients) = options.clients_max {
+        out.clients_max = clients as usize;
+    }
+    if let Some(millis) = options.host_timeout_ms {
+        out.host_timeout = Duration::from_millis(millis.into());
+    }
+    Ok(out)
+}
+
+fn invalid(message: String) -> BindingError {
+    BindingError { kind: "invalid-option".into(), message, side: "user".into(), retry: false }
+}
+
+impl BindingError {
+    pub(crate) fn internal(what: &str) -> Self {
+        let message = format!("the addon failed: {what}");
+        Self { kind: "internal".into(), message, side: "bridge".into(), retry: false }
+    }
+}
+
+impl From<&bridge::Error> for BindingError {
+    fn from(error: &bridge::Error) -> Self {
+        let side = match error.side() {
+            Side::User => "user",
+            Side::Host => "host",
+            Side::Bridge => "bridge",
+        };
+        Self {
+            kind: error.kind().into(),
+            message: error.to_string(),
+            side: side.into(),
+            retry: error.retry(),
+        }
+    }
+}
+
+impl From<Event> for BindingEvent {
+    fn from(event: Event) -> Self {
+        let blank = Self {
+            kind: String::new(),
+            client: None,
+            pid: None,
+            program: None,
+            reason: None,
+            totals: None,
+            level: None,
+            message: None,
+        };
+        match event {
+            Event::ClientConnected { client, pid, program } => {
+                Self { kind: "client-connected".into(), client: Some(number(client)), pid, program, ..blank }
+            }
+            Event::ClientClosed { client, reason, totals } => Self {
+                kind: "client-closed".into(),
+                client: Some(number(client)),
+                reason: Some(reason),
+                totals: Some(totals.into()),
+                ..blank
+            },
+            Event::Log { level, message } => {
+                let level = match level {
+                    Level::Error => "error",
+                    Level::Warn => "warn",
+                    Level::Info => "info",
+                    Level::Debug => "debug",
+                };
+                Self { kind: "log".into(), level: Some(level.into()), message: Some(message), ..blank }
+            }
+        }
+    }
+}
+
+impl From<Totals> for BindingTotals {
+    fn from(totals: Totals) -> Self {
+        let session = totals.session;
+        Self {
+            bytes_to_host: number(totals.bytes_to_host),
+            bytes_to_client: number(totals.bytes_to_client),
+            requests: number(session.requests),
+            replies: number(session.replies),
+            events: number(session.events),
+            errors: number(session.errors),
+            denied: number(session.denied),
+            fds_to_host: number(session.descriptors_to_host),
+            fds_to_client: number(session.descriptors_to_client),
+            fds_dropped: number(session.descriptors_dropped),
+        }
+    }
+}
+
+impl From<Stats> for BindingStats {
+    fn from(stats: Stats) -> Self {
+        Self {
+            clients: number(stats.clients),
+            clients_total: number(stats.clients_total),
+            clients_refused: number(stats.clients_refused),
+            panics: number(stats.panics),
+            totals: stats.totals.into(),
+        }
+    }
+}
+
+/// JavaScript's numbers are exact up to 2⁵³, far above any count here.
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

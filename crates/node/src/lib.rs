@@ -1,0 +1,144 @@
+//! The Node addon: conversions and lifetimes, nothing else.
+//!
+//! Errors are values, as in `{kind, message, side, retry}`; nothing throws. Every export catches panics, which would
+//! end the Node process. JavaScript is called once for a batch of events, never for a packet.
+#![deny(unsafe_code, reason = "all of the project's own is in crates/sys")]
+
+mod convert;
+mod values;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bridge::Bridge;
+use napi::bindgen_prelude::{AsyncTask, Either, Env, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Status, Task};
+use napi_derive::napi;
+
+use values::{BindingError, BindingEvent, BindingOptions, BindingStats};
+
+type Listener = ThreadsafeFunction<(), (), (), Status, false>;
+
+/// A running bridge.
+#[napi]
+pub struct BindingBridge {
+    bridge: Arc<Bridge>,
+    listener: Arc<Mutex<Option<Listener>>>,
+}
+
+/// Starts a bridge. A handful of system calls; nothing is asked of the X server yet.
+///
+/// `onEvents` is called, on the thread of this call, when events begin to wait for `takeEvents`. The event loop stays
+/// alive until the bridge is closed.
+#[napi(catch_unwind)]
+pub fn start_bridge(
+    options: BindingOptions,
+    on_events: Function<'_, (), ()>,
+) -> Either<BindingBridge, BindingError> {
+    match start(options, &on_events) {
+        Ok(bridge) => Either::A(bridge),
+        Err(error) => Either::B(error),
+    }
+}
+
+fn start(options: BindingOptions, on_events: &Function<'_, (), ()>) -> Result<BindingBridge, BindingError> {
+    silence_panics();
+    let options = convert::options(options)?;
+    let listener = on_events.build_threadsafe_function().build();
+    let listener = listener.map_err(|error| BindingError::internal(&error.reason))?;
+    let listener = Arc::new(Mutex::new(Some(listener)));
+    let called = Arc::clone(&listener);
+    let notify = Box::new(move || {
+        if let Some(listener) = &*called.lock().unwrap_or_else(PoisonError::into_inner) {
+            listener.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    });
+    let bridge = Bridge::start(options, notify).map_err(|error| BindingError::from(&error))?;
+    Ok(BindingBridge { bridge: Arc::new(bridge), listener })
+}
+
+/// The version of this addon; it must be that of the package.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+#[napi]
+impl BindingBridge {
+    /// The display's number.
+    #[napi(getter, catch_unwind)]
+    pub fn display(&self) -> u32 {
+        self.bridge.number()
+    }
+
+    /// The channel that is used: `loopback` or `socket`.
+    #[napi(getter, catch_unwind)]
+    pub fn channel(&self) -> &'static str {
+        self.bridge.channel().0.name()
+    }
+
+    /// Why that channel, in one line.
+    #[napi(getter, catch_unwind)]
+    pub fn channel_reason(&self) -> &'static str {
+        self.bridge.channel().1
+    }
+
+    /// Path of the clients' Xauthority file.
+    #[napi(getter, catch_unwind)]
+    pub fn xauthority(&self) -> String {
+        self.bridge.xauthority().to_string_lossy().into_owned()
+    }
+
+    /// Path of the display's socket; there is an abstract socket of the same name.
+    #[napi(getter, catch_unwind)]
+    pub fn socket_path(&self) -> String {
+        self.bridge.socket_path().to_string_lossy().into_owned()
+    }
+
+    /// Takes the events that wait, oldest first.
+    #[napi(catch_unwind)]
+    pub fn take_events(&self) -> Vec<BindingEvent> {
+        self.bridge.take_events().into_iter().map(BindingEvent::from).collect()
+    }
+
+    /// The numbers of this moment.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> BindingStats {
+        self.bridge.stats().into()
+    }
+
+    /// Stops taking clients, lets those that are connected have what was said to them (2 seconds at most), and removes
+    /// the display's files. Idempotent: every call resolves when all is done.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn close(&self) -> AsyncTask<Close> {
+        AsyncTask::new(Close { bridge: Arc::clone(&self.bridge), listener: Arc::clone(&self.listener) })
+    }
+}
+
+/// Closing blocks, so it runs on a thread of Node's pool.
+pub struct Close {
+    bridge: Arc<Bridge>,
+    listener: Arc<Mutex<Option<Listener>>>,
+}
+
+impl Task for Close {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        self.bridge.close();
+        Ok(())
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {
+        // Lets the event loop end. Calls that are queued still come.
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    }
+}
+
+/// A panic is caught, counted and logged by the bridge; Rust's own report on standard error would come on top.
+fn silence_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}

@@ -1,0 +1,98 @@
+//! The plain data that goes over the border.
+
+use napi_derive::napi;
+
+/// What a bridge is to do.
+#[napi(object)]
+pub struct BindingOptions {
+    /// Display number, 0 to 59535; absent for the first free one.
+    pub display: Option<u32>,
+    /// The X server's display, as a user writes it.
+    pub host_display: String,
+    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`.
+    pub host_xauthority: Option<String>,
+    /// An existing directory of mode 0700 for the clients' Xauthority file.
+    pub runtime_dir: String,
+    /// `auto`, `loopback` or `socket`.
+    pub channel: String,
+    /// Microseconds that a thread looks again before it sleeps: 0 for never, up to 1000; absent for the default.
+    pub spin_micros: Option<u32>,
+    /// Clients at once, 1 to 65536; absent for 512.
+    pub clients_max: Option<u32>,
+    /// Milliseconds that the X server may take to answer a set-up, 1 to 600000; absent for 4500.
+    pub host_timeout_ms: Option<u32>,
+}
+
+/// Why something could not be done.
+#[napi(object)]
+pub struct BindingError {
+    /// A stable name.
+    pub kind: String,
+    /// One sentence with the cause and the remedy.
+    pub message: String,
+    /// Who can mend it: `user`, `host` or `bridge`.
+    pub side: String,
+    /// Whether the same call may work later.
+    pub retry: bool,
+}
+
+/// What went through.
+#[napi(object)]
+pub struct BindingTotals {
+    /// Bytes that went to the host.
+    pub bytes_to_host: i64,
+    /// Bytes that went to clients.
+    pub bytes_to_client: i64,
+    /// Requests.
+    pub requests: i64,
+    /// Replies.
+    pub replies: i64,
+    /// Events.
+    pub events: i64,
+    /// Errors.
+    pub errors: i64,
+    /// Requests that were turned into ones that the X server refuses.
+    pub denied: i64,
+    /// Descriptors that went to the host.
+    pub fds_to_host: i64,
+    /// Descriptors that went to clients.
+    pub fds_to_client: i64,
+    /// Descriptors that were closed because nothing claimed or carries them.
+    pub fds_dropped: i64,
+}
+
+/// Something that happened.
+#[napi(object)]
+pub struct BindingEvent {
+    /// `client-connected`, `client-closed` or `log`.
+    pub kind: String,
+    /// The client's number: 1, 2, 3 …
+    pub client: Option<i64>,
+    /// Process at the other end of the client's socket.
+    pub pid: Option<i32>,
+    /// That process's name.
+    pub program: Option<String>,
+    /// Why a client's connection ended.
+    pub reason: Option<String>,
+    /// What went through a connection that ended.
+    pub totals: Option<BindingTotals>,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: Option<String>,
+    /// A log line.
+    pub message: Option<String>,
+}
+
+/// A bridge's numbers.
+#[napi(object)]
+pub struct BindingStats {
+    /// Clients that are connected.
+    pub clients: i64,
+    /// Clients that ever were.
+    pub clients_total: i64,
+    /// Clients that were turned away.
+    pub clients_refused: i64,
+    /// Clients that were lost to a fault of the bridge.
+    pub panics: i64,
+    /// What went through.
+    pub totals: BindingTotals,
+}
