@@ -1,0 +1,29 @@
+// Messages with descriptors: to the right message on a channel that carries them, never half done on one that doesn't.
+
+import assert from 'node:assert/strict';
+import { attack, attackBoth } from './support/attack.js';
+import { overEveryChannel } from './support/stage.js';
+
+overEveryChannel('descriptors', (stage) => {
+  /** Over loopback they can't be carried yet, so clients must not even try. */
+  const carried = stage.channel === 'socket';
+  const shared = (sight: object) => (carried ? { shm: 'present', ...sight } : { shm: 'absent' });
+
+  it('a segment that the client made is drawn by the server', async () => {
+    assert.deepEqual(await attack(stage.env('bridged'), 'attach-fd'), shared({ drawn: true }));
+  });
+
+  it('a segment that the server made comes to the client with the first byte of its reply', async () => {
+    const { direct, bridged } = await attackBoth(stage, 'create-segment');
+    assert.deepEqual(direct, { shm: 'present', fds: [1, 0], drawn: true });
+    assert.deepEqual(bridged, shared({ fds: [1, 0], drawn: true }));
+  });
+
+  it('a descriptor that arrives 10 KiB before its request still belongs to it', async () => {
+    assert.deepEqual(await attack(stage.env('bridged'), 'attach-fd', '--early', '10240'), shared({ drawn: true }));
+  });
+
+  it('a big-endian client shares memory too', async () => {
+    assert.deepEqual(await attack(stage.env('bridged'), 'create-segment', '--order', 'big'), shared({ fds: [1, 0], drawn: true }));
+  });
+});
