@@ -93,28 +93,6 @@ export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
   }
 }
 
-/** What a person can do about a failure, to follow its message after a semicolon; undefined where the message says it itself. */
-export function adviceFor(kind: BridgeErrorKind): string | undefined {
-  switch (kind) {
-    case 'display-taken':
-      return 'choose another number, or let --display auto choose one';
-    case 'no-free-display':
-      return 'end an X server or bridge that is no longer needed, or name a number with --display';
-    case 'permission-denied':
-      return 'check who owns that place and its permissions';
-    case 'internal':
-      return 'this is a fault of x11bridge, please report it';
-    case 'invalid-option':
-    case 'runtime-dir':
-    case 'os':
-    case 'addon-missing':
-    case 'aborted':
-      return undefined;
-    default:
-      return unreachable(kind);
-  }
-}
-
 /** Makes the compiler refuse a switch that forgets a kind. */
 function unreachable(kind: never): never {
   throw new TypeError(`unknown error kind ${String(kind)}`);

@@ -1,5 +1,6 @@
 // The command as a user calls it: the built file, in a process of its own.
 
+import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { finish, Running, type Finished } from './processes.js';
@@ -61,4 +62,10 @@ export function exists(path: string): boolean {
 function spawnOptions({ env, ...rest }: CommandOptions) {
   const { DISPLAY: _, XAUTHORITY: __, ...inherited } = process.env;
   return { ...rest, env: { ...inherited, ...env } };
+}
+
+/** Asserts that stderr is one sentence from the command, and no stack trace. */
+export function assertOneSentence(stderr: string): void {
+  assert.match(stderr, /^x11bridge: [^\n]+\n$/);
+  assert.doesNotMatch(stderr, /\bat .*[.:]\d+|node:|Error:/);
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { adviceFor, exitCodeOf, failure, isErrorKind, type BridgeErrorKind } from '../../dist/errors.js';
+import { exitCodeOf, failure, isErrorKind, type BridgeErrorKind } from '../../dist/errors.js';
 
 const KINDS: readonly BridgeErrorKind[] = [
   'invalid-option',
@@ -17,10 +17,6 @@ describe('errors', () => {
   it('end the command with 2 for wrong usage and with 1 for everything else', () => {
     const usage = KINDS.filter((kind) => exitCodeOf(kind) === 2);
     assert.deepEqual(usage, ['invalid-option']);
-  });
-
-  it('have advice that continues a sentence, or none', () => {
-    for (const kind of KINDS) assert.match(adviceFor(kind) ?? 'none', /^[a-z].*[^.]$/);
   });
 
   it('are told apart from strings that only look like a kind', () => {

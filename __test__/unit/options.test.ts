@@ -51,7 +51,7 @@ describe('options', () => {
     ['hostXauthority', ['/a', 'relative'], ['', 5]],
     ['channel', ['auto', 'loopback', 'socket'], ['', 'AUTO', 'vsock', 1]],
     ['spin', ['auto', 'off', 1, 1000], [0, 1001, -1, 1.5, Number.NaN, Infinity, '10', 'on', true]],
-    ['clientsMax', [1, 4096], [0, 4097, -1, 0.5, Number.NaN, '5', 'many']],
+    ['clientsMax', [1, 65536], [0, 65537, -1, 0.5, Number.NaN, '5', 'many']],
     ['runtimeDir', ['/run/x'], ['run', '', './run', 1, '/a\0']],
   ];
   for (const [name, good, bad] of limits) {

@@ -2,7 +2,7 @@
 // The command `x11bridge`. Whatever happens, the person gets one sentence and an exit code, never a stack trace.
 
 import { runProgram } from './program.js';
-import { complain, ignoreClosedStreams } from './terminal.js';
+import { complain, ignoreClosedStreams, REPORT_IT } from './terminal.js';
 
 ignoreClosedStreams();
 process.on('uncaughtException', fail);
@@ -10,7 +10,7 @@ runProgram(process.argv).then((code) => process.exit(code), fail);
 
 function fail(error: unknown): never {
   const sentence = error instanceof Error ? error.message : String(error);
-  complain(`unexpected failure: ${sentence.replaceAll(/\s+/g, ' ')}; this is a fault of x11bridge, please report it with what X11BRIDGE_DEBUG=1 shows`);
+  complain(`unexpected failure: ${sentence.replaceAll(/\s+/g, ' ')}; ${REPORT_IT}`);
   if (process.env['X11BRIDGE_DEBUG'] === '1' && error instanceof Error) console.error(error.stack);
   process.exit(1);
 }

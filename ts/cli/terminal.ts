@@ -1,6 +1,9 @@
 // What the command writes, and where.
 
-import { adviceFor, exitCodeOf, type BridgeError } from '../errors.js';
+import { exitCodeOf, type BridgeError } from '../errors.js';
+
+/** How a sentence about a fault of our own ends. */
+export const REPORT_IT = 'this is a fault of x11bridge, please report it with what X11BRIDGE_DEBUG=1 shows';
 
 /** Writes a line to stdout. */
 export function say(line: string): void {
@@ -17,8 +20,7 @@ export function complain(line: string): void {
  * @returns the exit code that goes with it
  */
 export function complainAbout(error: BridgeError): 1 | 2 {
-  const advice = adviceFor(error.kind);
-  complain(advice === undefined ? error.message : `${error.message}; ${advice}`);
+  complain(error.kind === 'internal' ? `${error.message}; ${REPORT_IT}` : error.message);
   return exitCodeOf(error.kind);
 }
 

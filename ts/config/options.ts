@@ -17,7 +17,7 @@ export interface BridgeOptions {
   channel?: 'auto' | ChannelName;
   /** How long a thread tries again before it sleeps: `auto` adapts (the default), `off` never, or microseconds from 1 to 1000. */
   spin?: 'auto' | 'off' | number;
-  /** How many clients may be connected at once, 1 to 4096. Default 512. */
+  /** How many clients may be connected at once, 1 to 65,536. Default 512. */
   clientsMax?: number;
   /** The absolute path of a folder for the private Xauthority file; made with mode 0700 when missing, but not its parents. Default `$XDG_RUNTIME_DIR/x11bridge`, else a folder of your own in `$TMPDIR` or `/tmp`. */
   runtimeDir?: string;
@@ -45,8 +45,8 @@ export interface BridgeConfig {
 const DISPLAY_MAX = 65_535 - 6000;
 /** Longer spinning than this burns more than any wake-up costs. */
 const SPIN_MICROS_MAX = 1000;
-/** Each client needs a few descriptors and two threads; beyond this the limits of one process are near. */
-const CLIENTS_MAX = 4096;
+/** The addon's own limit: every client needs descriptors and threads, which a process has no more of. */
+const CLIENTS_MAX = 65_536;
 
 /** One option: how it is written and checked. `check` gives the checked value, or what is wrong after the value's name. */
 export interface OptionRule<Value> {

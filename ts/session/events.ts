@@ -10,6 +10,8 @@ export interface Totals {
   readonly replies: number;
   readonly events: number;
   readonly errors: number;
+  /** Requests that the bridge made harmless, so that the X server answers them with an error. */
+  readonly denied: number;
   /** File descriptors passed to the X server, to the client, and closed because nothing claimed them. */
   readonly fdsToHost: number;
   readonly fdsToClient: number;
@@ -82,6 +84,7 @@ const NO_TOTALS: BindingTotals = {
   replies: 0,
   events: 0,
   errors: 0,
+  denied: 0,
   fdsToHost: 0,
   fdsToClient: 0,
   fdsDropped: 0,

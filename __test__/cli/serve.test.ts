@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { displayFiles, exists, jsonLines, startServe, startX11bridge, type Ready } from '../support/command.js';
+import { eventually, finish } from '../support/processes.js';
+import { startXvfb, type Xvfb } from '../support/xvfb.js';
+
+describe('serve', () => {
+  let server: Xvfb;
+  before(async () => {
+    server = await startXvfb();
+  });
+  after(() => server.stop());
+
+  const host = (): string[] => ['--host-display', server.display];
+
+  it('prints for people that it is ready, and a line to paste that works', async () => {
+    await using command = startX11bridge(['serve', ...host()], { limitMs: 60_000 });
+    const [line] = await command.untilOutput(/^export DISPLAY=:\d+ XAUTHORITY=\S+$/m);
+    assert.match(command.stdout, /^x11bridge: ready on display :\d+ over the (loopback|socket) channel/);
+    assert.equal((await finish('sh', ['-c', `${line}; xdpyinfo`])).code, 0);
+    command.child.kill('SIGTERM');
+    assert.deepEqual(await command.finished(), { code: 0, signal: null, stdout: command.stdout, stderr: '' });
+  });
+
+  it('writes a line of JSON when ready, for each client, and at the end', async () => {
+    const { command, ready } = await startServe(host());
+    await using running = command;
+    const { code } = await finish('xdpyinfo', [], { env: clientEnv(ready) });
+    assert.equal(code, 0);
+    await running.untilOutput(/client-closed/);
+    running.child.kill('SIGTERM');
+    const { stdout } = await running.finished();
+    const [first, connected, closed, last, ...more] = jsonLines(stdout);
+    assert.deepEqual(first, { event: 'ready', display: ready.display, channel: ready.channel, xauthority: ready.xauthority });
+    assert.equal(connected?.['event'], 'client-connected');
+    assert.deepEqual([connected?.['client'], connected?.['program']], [1, 'xdpyinfo']);
+    assert.equal(closed?.['event'], 'client-closed');
+    assert.equal(closed?.['client'], 1);
+    for (const count of ['requests', 'replies', 'bytesToHost', 'bytesToClient']) assert.ok(Number(closed?.[count]) > 0, count);
+    assert.deepEqual([last, more], [{ event: 'closed' }, []]);
+  });
+
+  it('listens on the path, on the abstract name, with a lock file and a private cookie', async () => {
+    const { command, ready } = await startServe(host());
+    await using running = command;
+    const { socket, lock } = displayFiles(ready.display);
+    assert.ok(statSync(socket).isSocket());
+    assert.equal(Number((await finish('cat', [lock])).stdout), running.pid);
+    assert.equal(statSync(ready.xauthority).mode & 0o777, 0o600);
+    await connects(socket);
+    await connects(`\0${socket}`);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    it(`ends with 0 after ${signal}, and leaves nothing behind`, async () => {
+      const { command, ready } = await startServe(host());
+      await using running = command;
+      running.child.kill(signal);
+      assert.deepEqual([(await running.finished()).code, running.stderr], [0, '']);
+      assertNothingLeft(ready);
+    });
+  }
+
+  it('ends at once after a second signal, with 128 + its number, and leaves nothing behind', async () => {
+    const { command, ready } = await startServe(host());
+    await using running = command;
+    const { socket } = displayFiles(ready.display);
+    // This client never reads what it asked for, so that closing gracefully would take a while.
+    const stuck = createConnection(socket);
+    stuck.on('error', () => undefined);
+    await running.untilOutput(/client-connected/);
+    running.child.kill('SIGTERM');
+    running.child.kill('SIGINT');
+    const { code } = await running.finished();
+    stuck.destroy();
+    // Two signals may be taken as one when the first had finished by then.
+    assert.ok(code === 130 || code === 143 || code === 0, String(code));
+    assertNothingLeft(ready);
+  });
+
+  it('gives two bridges at once two different displays', async () => {
+    const started = await Promise.all([startServe(host()), startServe(host()), startServe(host())]);
+    await using _first = started[0].command;
+    await using _second = started[1].command;
+    await using _third = started[2].command;
+    const displays = started.map(({ ready }) => ready.display);
+    assert.equal(new Set([...displays, server.display]).size, 4, displays.join(' '));
+    for (const { ready } of started) assert.equal((await finish('xdpyinfo', [], { env: clientEnv(ready) })).code, 0);
+  });
+
+  it('serves the display that was asked for', async () => {
+    const free = await startServe(host());
+    free.command.child.kill('SIGTERM');
+    await free.command.finished();
+    const { command, ready } = await startServe([...host(), '--display', free.ready.display]);
+    await using _ = command;
+    assert.equal(ready.display, free.ready.display);
+  });
+
+  for (const channel of ['loopback', 'socket']) {
+    it(`takes the ${channel} channel when asked to`, async () => {
+      const { command, ready } = await startServe([...host(), '--channel', channel]);
+      await using _ = command;
+      assert.equal(ready.channel, channel);
+      assert.equal((await finish('xdpyinfo', [], { env: clientEnv(ready) })).code, 0);
+    });
+  }
+
+  it('keeps serving when nobody reads its output any more', async () => {
+    const { command, ready } = await startServe(host());
+    await using running = command;
+    running.child.stdout?.destroy();
+    running.child.stderr?.destroy();
+    for (let client = 0; client < 3; client++) {
+      assert.equal((await finish('xdpyinfo', [], { env: clientEnv(ready) })).code, 0);
+    }
+    running.child.kill('SIGTERM');
+    assert.equal((await running.finished()).code, 0);
+    assertNothingLeft(ready);
+  });
+
+  it('keeps a client that it serves from nothing but its own end when another breaks off in the middle', async () => {
+    const { command, ready } = await startServe(host());
+    await using running = command;
+    const broken = createConnection(displayFiles(ready.display).socket);
+    broken.on('error', () => undefined);
+    broken.write('l\0\x0b');
+    await running.untilOutput(/client-connected/);
+    broken.destroy();
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(ready) })).code, 0);
+    await eventually('both clients are gone', () => jsonLines(running.stdout).filter(({ event }) => event === 'client-closed').length === 2);
+  });
+
+  function clientEnv(ready: Ready): NodeJS.ProcessEnv {
+    return { ...process.env, DISPLAY: ready.display, XAUTHORITY: ready.xauthority };
+  }
+});
+
+function assertNothingLeft(ready: Ready): void {
+  const { socket, lock } = displayFiles(ready.display);
+  assert.deepEqual([socket, lock, ready.xauthority].filter(exists), []);
+}
+
+function connects(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const connection = createConnection(path, () => {
+      connection.destroy();
+      resolve();
+    });
+    connection.once('error', reject);
+  });
+}

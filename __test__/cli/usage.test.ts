@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assertOneSentence, ROOT, x11bridge } from '../support/command.js';
+import { TemporaryFolder } from '../support/temporary.js';
+
+const HOST = ['--host-display', ':0'];
+
+describe('the command line', () => {
+  it('prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    assert.deepEqual(await x11bridge(['--version']), { code: 0, signal: null, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('explains itself and each command on stdout', async () => {
+    for (const args of [['--help'], ['run', '--help'], ['serve', '--help']]) {
+      const { code, stdout, stderr } = await x11bridge(args);
+      assert.deepEqual([code, stderr], [0, '']);
+      assert.match(stdout, /^Usage: x11bridge/);
+      assert.match(stdout, /Exit codes: /);
+    }
+  });
+
+  it('lists every option of the README in the help of both commands', async () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const flags = [...readme.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag]) => flag ?? '');
+    assert.ok(flags.length >= 9, `the README's table has ${flags.length} options`);
+    for (const command of ['run', 'serve']) {
+      const { stdout } = await x11bridge([command, '--help']);
+      const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag).filter((flag) => flag !== '--help');
+      assert.deepEqual(listed.toSorted(), flags.toSorted());
+    }
+  });
+
+  it('does not load the addon for the version, the help or wrong usage', async () => {
+    using folder = new TemporaryFolder();
+    const hook = folder.file('hook.cjs');
+    writeFileSync(hook, `process.on('exit', () => console.log('loaded', Object.keys(require.cache).join(' ')))`);
+    for (const args of [['--version'], ['--help'], ['serve', '--spin', 'x']]) {
+      const { stdout } = await x11bridge(args, { env: { NODE_OPTIONS: `--require=${hook}` } });
+      assert.match(stdout, /loaded .*dist\/cli\/main\.js/);
+      assert.doesNotMatch(stdout, /dist\/native\/binding|\.node\b/);
+    }
+  });
+
+  it('shows the help and ends with 2 when no command is named', async () => {
+    const { code, stdout, stderr } = await x11bridge([]);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /^Usage: x11bridge/);
+  });
+
+  const wrong: readonly (readonly string[])[] = [
+    ['dance'],
+    ['--loud'],
+    ['serve', '--loud'],
+    ['serve', '--dispaly', ':1'],
+    ['serve', 'extra'],
+    ['run'],
+    ['run', '--'],
+    ['run', '--loud', 'true'],
+    ['serve', '--host-display'],
+    ['serve', '--host-display', ''],
+    ['serve', '--host-display', 'not a display'],
+    ['serve', '--host-display', ':'],
+    ['serve', '--host-display', ':x'],
+    ['serve', '--host-display', ':99999999999'],
+    ['serve', ...HOST, '--display', '1'],
+    ['serve', ...HOST, '--display', ':59536'],
+    ['serve', ...HOST, '--display', ':-1'],
+    ['serve', ...HOST, '--display', ''],
+    ['serve', ...HOST, '--channel', 'pigeon'],
+    ['serve', ...HOST, '--spin', '0'],
+    ['serve', ...HOST, '--spin', '1001'],
+    ['serve', ...HOST, '--spin', '5ms'],
+    ['serve', ...HOST, '--clients-max', '0'],
+    ['serve', ...HOST, '--clients-max', '65537'],
+    ['serve', ...HOST, '--clients-max', '-1'],
+    ['serve', ...HOST, '--clients-max', '1e2'],
+    ['serve', ...HOST, '--runtime-dir', 'relative'],
+    ['serve', ...HOST, '--runtime-dir', ''],
+    ['serve', ...HOST, '--host-xauthority', ''],
+    ['serve', ...HOST, '--log-level', 'loud'],
+    ['run', ...HOST, '--display', 'x', '--', 'true'],
+  ];
+  for (const args of wrong) {
+    it(`refuses "${args.join(' ')}" with exit code 2 and one sentence`, async () => {
+      const { code, stdout, stderr } = await x11bridge(args);
+      assert.deepEqual([code, stdout], [2, ''], stderr);
+      assertOneSentence(stderr);
+    });
+  }
+
+  it('says what to do when no X server is named', async () => {
+    const { code, stderr } = await x11bridge(['serve']);
+    assert.equal(code, 2);
+    assertOneSentence(stderr);
+    assert.match(stderr, /set DISPLAY, or name one with --host-display/);
+  });
+
+  it('names the option as it is written on the command line', async () => {
+    assert.match((await x11bridge(['serve', ...HOST, '--clients-max', 'many'])).stderr, /^x11bridge: --clients-max must be .*, not "many"$/m);
+  });
+
+  it('proposes the option that was meant', async () => {
+    assert.match((await x11bridge(['serve', '--dispaly', ':1'])).stderr, /Did you mean --display\?/);
+  });
+});
