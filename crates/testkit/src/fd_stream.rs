@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -66,7 +67,8 @@ impl FdStream {
                 "more descriptors than a message carries",
             ));
         }
-        let sent = sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+        let slices = [IoSlice::new(bytes)];
+        let sent = retry_on_intr(|| sendmsg(&self.socket, &slices, &mut control, SendFlags::NOSIGNAL))?;
         self.send(bytes.get(sent..).unwrap_or_default())
     }
 
@@ -74,8 +76,10 @@ impl FdStream {
     pub fn receive(&mut self, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
         let mut space = [MaybeUninit::uninit(); CONTROL_BYTES];
         let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [IoSliceMut::new(buffer)];
+        // A socket with a time limit is interrupted by signals that are not even handled, such as SIGCONT.
         let got =
-            recvmsg(&self.socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?
+            retry_on_intr(|| recvmsg(&self.socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC))?
                 .bytes;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(received) = message {
