@@ -32,6 +32,30 @@ overEveryChannel('authorization', (stage) => {
     assert.equal(statSync(stage.bridge.xauthority).mode & 0o777, 0o600);
   });
 
+  it("when the bridge has no cookie that the server takes, its clients are told so in the server's words", async () => {
+    const wrong = await relabelled(stage.direct.xauthority, stage.direct.display, stage.host.display);
+    const bridge = await serve({ env: { ...stage.host.env, XAUTHORITY: wrong } }, ['--channel', stage.channel]);
+    try {
+      const env = clientEnv(bridge.display, bridge.xauthority, stage.folder.path);
+      assert.deepEqual(await attack(env, 'watch'), { error: 'Invalid MIT-MAGIC-COOKIE-1 key' });
+    } finally {
+      await stopBridge(bridge);
+    }
+  });
+
+  for (const name of [':N', ':N.0', 'unix:N', 'unix:N.0', '/tmp/.X11-unix/XN']) {
+    it(`the server is found, and its cookie, under the name ${name}`, async () => {
+      const display = name.replace('N', stage.host.display.slice(1));
+      const bridge = await serve(stage.host, ['--channel', stage.channel, '--host-display', display]);
+      try {
+        const env = clientEnv(bridge.display, bridge.xauthority, stage.folder.path);
+        assert.deepEqual(await attack(env, 'churn', '--count', '2'), { connections: 2 });
+      } finally {
+        await stopBridge(bridge);
+      }
+    });
+  }
+
   it('clients find the abstract socket too', async () => {
     const env = { ...stage.env('bridged'), DISPLAY: `@/tmp/.X11-unix/X${stage.bridge.display.slice(1)}` };
     assert.deepEqual(await attack(env, 'churn', '--count', '3'), { connections: 3 });

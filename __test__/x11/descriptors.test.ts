@@ -24,6 +24,12 @@ overEveryChannel('descriptors', (stage) => {
   });
 
   it('a big-endian client shares memory too', async () => {
-    assert.deepEqual(await attack(stage.env('bridged'), 'create-segment', '--order', 'big'), shared({ fds: [1, 0], drawn: true }));
+    assert.deepEqual(await attack(stage.env('bridged'), 'attach-fd', '--order', 'big'), shared({ drawn: true }));
+  });
+
+  it('descriptors that nobody asked for cost only the client that sent them, as they do at the server itself', async () => {
+    const { direct } = await attackBoth(stage, 'attach-fd', '--stray', '3');
+    assert.deepEqual(direct, { shm: 'present', drawn: false });
+    assert.deepEqual(await attack(stage.env('bridged'), 'attach-fd'), shared({ drawn: true }));
   });
 });

@@ -1,8 +1,10 @@
 // A client can only hurt itself: whatever one does, a healthy one notices nothing before, during and after it.
 
 import assert from 'node:assert/strict';
-import { serve, overEveryChannel, stopBridge, clientEnv, type Stage } from './support/stage.js';
+import { eventually, finish } from '../support/processes.js';
 import { attack, startAttack, type Sight } from './support/attack.js';
+import { footprint } from './support/footprint.js';
+import { clientEnv, overEveryChannel, serve, stopBridge, type Stage } from './support/stage.js';
 
 overEveryChannel('a client can only hurt itself', (stage) => {
   /** Scripts that a display may answer in its own way, as long as it answers. */
@@ -58,6 +60,22 @@ overEveryChannel('a client can only hurt itself', (stage) => {
       await using killed = await startAttack(stage.env('bridged'), 'watch');
       killed.running.child.kill('SIGKILL');
     });
+  });
+
+  it('when the bridge runs out of descriptors newcomers are refused at once, and the others go on', async () => {
+    const bridge = await serve(stage.host, ['--channel', stage.channel]);
+    try {
+      const env = clientEnv(bridge.display, bridge.xauthority, stage.folder.path);
+      await using early = await startAttack(env, 'watch');
+      const { fds } = footprint(bridge.pid);
+      assert.equal((await finish('prlimit', ['--pid', String(bridge.pid), `--nofile=${fds + 20}`])).code, 0);
+      const refused = String((await attack(env, 'crowd', '--count', '60'))['error']);
+      assert.doesNotMatch(refused, /temporarily unavailable|undefined/, 'it must not be left waiting');
+      assert.deepEqual(await early.release(), { healthy: true });
+      await eventually('the next client is welcome', async () => (await attack(env, 'churn', '--count', '1'))['connections'] === 1);
+    } finally {
+      await stopBridge(bridge);
+    }
   });
 
   it('clients above the limit are refused in words, and the next one is welcome when another has left', async () => {
