@@ -89,7 +89,7 @@ function traffic(events) {
   const measuring = new Set(events.filter(({ event, program }) => event === 'client-connected' && program === 'x11-bench').map(({ client }) => client));
   const closed = events.filter(({ event, client }) => event === 'client-closed' && !measuring.has(client));
   const sum = (/** @type {string} */ field) => closed.reduce((total, event) => total + Number(event[field] ?? 0), 0).toLocaleString('en');
-  return `Through the bridge went ${closed.length} clients with ${sum('requests')} requests, ${sum('replies')} replies, ${sum('events')} events and ${sum('errors')} errors: ${sum('bytesToHost')} bytes to the X server, ${sum('bytesToClient')} bytes to the clients.`;
+  return `Through the bridge went ${closed.length} clients with ${sum('requests')} requests, ${sum('replies')} replies and ${sum('events')} events: ${sum('bytesToHost')} bytes to the X server, ${sum('bytesToClient')} bytes to the clients.`;
 }
 
 /** @param {string} name @param {import('./demo/picture.mjs').Picture} picture */
