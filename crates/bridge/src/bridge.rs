@@ -116,6 +116,30 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(
+        options: Options,
+        cookie: Cookie,
+        channel: ChannelKind,
+        notify: Box<dyn Fn() + Send + Sync>,
+        stop: OwnedFd,
+    ) -> Self {
+        Self {
+            handshake: Handshake::new(cookie),
+            host_display: Arc::new(options.host_display),
+            host_xauthority: options.host_xauthority,
+            channel,
+            spin: options.spin,
+            host_timeout: options.host_timeout,
+            events: Events::new(notify),
+            meter: Meter::default(),
+            stop,
+            clients_max: options.clients_max,
+            clients: Mutex::default(),
+            client_left: Condvar::new(),
+            last_client: AtomicU64::default(),
+        }
+    }
+
     fn clients(&self) -> MutexGuard<'_, usize> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,21 +175,7 @@ impl Bridge {
         })?;
         let xauthority = RemovedFile(xauthority);
         let (channel, channel_reason) = options.channel.decide(options.host_display.is_unix());
-        let shared = Arc::new(Shared {
-            handshake: Handshake::new(Cookie::new(cookie)),
-            host_display: Arc::new(options.host_display),
-            host_xauthority: options.host_xauthority,
-            channel,
-            spin: options.spin,
-            host_timeout: options.host_timeout,
-            events: Events::new(notify),
-            meter: Meter::default(),
-            stop,
-            clients_max: options.clients_max,
-            clients: Mutex::default(),
-            client_left: Condvar::new(),
-            last_client: AtomicU64::default(),
-        });
+        let shared = Arc::new(Shared::new(options, Cookie::new(cookie), channel, notify, stop));
         let (socket_path, xauthority_path) = (listener.path().to_owned(), xauthority.0.clone());
         let acceptor = Acceptor {
             shared: Arc::clone(&shared),
@@ -380,5 +390,17 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         *self.0.clients() -= 1;
         self.0.client_left.notify_all();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What the threads of a bridge share, without a bridge.
+    pub(crate) fn shared() -> Shared {
+        let options = Options::new(DisplayName::parse("/nowhere/X0").unwrap(), PathBuf::new());
+        let stop = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        Shared::new(options, Cookie::new(vec![1; 16]), ChannelKind::Socket, Box::new(|| {}), stop)
     }
 }

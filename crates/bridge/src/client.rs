@@ -19,6 +19,8 @@ use relay::Relay;
 /// How a client's connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
+    /// It said nothing.
+    Silent,
     /// It never got through to the X server.
     Refused(String),
     /// It was connected.
@@ -27,8 +29,12 @@ pub(crate) enum End {
 
 /// Serves one client from its first byte to its last. A fault in here ends this client, and is counted.
 pub(crate) fn serve(shared: &Arc<Shared>, client: u64, socket: OwnedFd) {
-    let end = catch_unwind(AssertUnwindSafe(|| converse(shared, client, socket)));
-    match end {
+    guard(shared, client, || converse(shared, client, socket));
+}
+
+fn guard(shared: &Shared, client: u64, conversation: impl FnOnce() -> End) {
+    match catch_unwind(AssertUnwindSafe(conversation)) {
+        Ok(End::Silent) => {}
         Ok(End::Closed(reason, totals)) => shared.events.push(Event::ClientClosed { client, reason, totals }),
         Ok(End::Refused(reason)) => {
             shared.meter.clients_refused.fetch_add(1, Relaxed);
@@ -50,6 +56,8 @@ pub(crate) fn serve(shared: &Arc<Shared>, client: u64, socket: OwnedFd) {
 fn converse(shared: &Arc<Shared>, client: u64, socket: OwnedFd) -> End {
     let accepted = match set_up::accept(shared, &socket) {
         Ok(accepted) => accepted,
+        // Somebody only looked whether the display is served.
+        Err(refusal) if refusal.heard.is_empty() => return End::Silent,
         Err(refusal) => {
             say(&socket, &Handshake::refusal(&refusal.heard, &refusal.reason));
             return End::Refused(refusal.reason);
@@ -65,5 +73,25 @@ fn converse(shared: &Arc<Shared>, client: u64, socket: OwnedFd) -> End {
 pub(crate) fn say(socket: &OwnedFd, bytes: &[u8]) {
     if !bytes.is_empty() {
         let _: Result<Outcome, _> = sys::socket::send(socket, &[std::io::IoSlice::new(bytes)], &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::tests::shared;
+
+    #[test]
+    fn a_fault_while_serving_a_client_ends_that_client_and_is_counted_and_named() {
+        let shared = shared();
+        guard(&shared, 7, || panic!("slice index out of range"));
+        guard(&shared, 8, || End::Closed("it left".into(), Totals::default()));
+        let events = shared.events.take();
+        assert!(
+            matches!(&events[0], Event::Log { level: Level::Error, message } if message.contains("slice index"))
+        );
+        assert!(matches!(&events[1], Event::ClientClosed { client: 7, .. }));
+        assert!(matches!(&events[2], Event::ClientClosed { client: 8, .. }));
+        assert_eq!(shared.meter.stats(0).panics, 1);
     }
 }

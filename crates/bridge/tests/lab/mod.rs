@@ -1,0 +1,107 @@
+//! A bridge in front of a scripted X server, in a folder of its own.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bridge::{Bridge, ChannelChoice, Event, Options};
+use display::{DisplayName, xauthority};
+use x11bridge_testkit::{ByteOrder, FakeConnection, FakeServer, HANG_GUARD, RawClient};
+
+pub(crate) const CHANNELS: [ChannelChoice; 2] = [ChannelChoice::Loopback, ChannelChoice::Socket];
+
+/// A folder that goes with the value.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("x11bridge-test-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) struct Lab {
+    // Dropped in this order: the bridge first.
+    pub(crate) bridge: Bridge,
+    pub(crate) cookie: Vec<u8>,
+    pub(crate) server: Option<FakeServer>,
+    pub(crate) folder: Folder,
+}
+
+impl Lab {
+    pub(crate) fn new(channel: ChannelChoice) -> Self {
+        Self::with(channel, |_| {})
+    }
+
+    pub(crate) fn with(channel: ChannelChoice, change: impl FnOnce(&mut Options)) -> Self {
+        let folder = Folder::new();
+        let server = FakeServer::start(&folder.0).unwrap();
+        let host_display = DisplayName::parse(server.path().to_str().unwrap()).unwrap();
+        let mut options = Options::new(host_display, folder.0.clone());
+        options.channel = channel;
+        options.host_xauthority = Some(folder.0.join("host-xauthority"));
+        change(&mut options);
+        let bridge = Bridge::start(options, Box::new(|| {})).unwrap();
+        let cookie = cookie_in(bridge.xauthority());
+        Self { bridge, cookie, server: Some(server), folder }
+    }
+
+    pub(crate) fn server(&self) -> &FakeServer {
+        self.server.as_ref().unwrap()
+    }
+
+    /// A client without a set-up yet.
+    pub(crate) fn open(&self, order: ByteOrder) -> RawClient {
+        RawClient::open(self.bridge.socket_path(), order).unwrap()
+    }
+
+    pub(crate) fn connect(&self, order: ByteOrder) -> std::io::Result<RawClient> {
+        RawClient::connect(self.bridge.socket_path(), order, Some(&self.cookie))
+    }
+
+    /// A client and its connection at the server, both set up.
+    pub(crate) fn pair(&self, order: ByteOrder) -> (RawClient, FakeConnection) {
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| self.server().accept_client().unwrap().0);
+            (self.connect(order).unwrap(), server.join().unwrap())
+        })
+    }
+
+    /// The reason of the next client that is reported closed or refused.
+    pub(crate) fn next_end(&self) -> String {
+        let mut ends = self.ends(1);
+        ends.remove(0)
+    }
+
+    /// The reasons of the next `count` clients that are reported closed or refused.
+    pub(crate) fn ends(&self, count: usize) -> Vec<String> {
+        let mut ends = vec![];
+        let deadline = Instant::now() + HANG_GUARD;
+        while ends.len() < count {
+            assert!(Instant::now() < deadline, "only {ends:?} of {count} clients ended");
+            ends.extend(self.bridge.take_events().into_iter().filter_map(|event| match event {
+                Event::ClientClosed { reason, .. } => Some(reason),
+                Event::Log { message, .. } if message.contains("refused") => Some(message),
+                _ => None,
+            }));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        ends
+    }
+}
+
+pub(crate) fn cookie_in(file: &Path) -> Vec<u8> {
+    let entries = xauthority::parse(&std::fs::read(file).unwrap());
+    entries.first().unwrap().data.clone()
+}
