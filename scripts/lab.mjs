@@ -75,7 +75,7 @@ export class Lab {
    * @returns {Promise<Server & { channel: string, events: BridgeEvent[] }>} `events` grows while the bridge runs; when `stop` returns it is complete
    */
   async startBridge(host, args) {
-    const child = this.start(process.execPath, [CLI, 'serve', '--json', ...args], { env: host });
+    const child = this.start(process.execPath, [CLI, 'serve', '--json', '--log-level', 'error', ...args], { env: host });
     /** @type {BridgeEvent[]} */
     const events = [];
     const ready = parse(await firstLine(child, child.stdout, 'x11bridge serve', (line) => events.push(parse(line))));

@@ -6,6 +6,9 @@ import { attack, startAttack, type Sight } from './support/attack.js';
 import { footprint } from './support/footprint.js';
 import { clientEnv, overEveryChannel, serve, stopBridge, type Stage } from './support/stage.js';
 
+/** Well above what the bridge's own heap may grow by meanwhile, well below what such a client asks for. */
+const STALLED_KIB_MAX = 16 << 10;
+
 overEveryChannel('a client can only hurt itself', (stage) => {
   /** Scripts that a display may answer in its own way, as long as it answers. */
   const scripts: readonly [string, readonly string[]][] = [
@@ -29,10 +32,13 @@ overEveryChannel('a client can only hurt itself', (stage) => {
     });
   }
 
-  it('a client that reads nothing disturbs nobody, and loses nothing when it reads again', async () => {
+  it('a client that reads nothing disturbs nobody, costs little memory, and loses nothing when it reads again', async () => {
     await whileWatched(stage, async () => {
+      const before = footprint(stage.bridge.pid).memoryKib;
       await using stalled = await startAttack(stage.env('bridged'), 'stall');
       await assertHealthy(stage);
+      const grown = footprint(stage.bridge.pid).memoryKib - before;
+      assert.ok(grown < STALLED_KIB_MAX, `48 MB wait at the server, the bridge grew by ${grown} KiB`);
       assert.deepEqual(await stalled.release(), { replies: 48 });
     });
   });

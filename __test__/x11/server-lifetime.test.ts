@@ -4,14 +4,17 @@ import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
-import { attack, startAttack } from './support/attack.js';
+import { attack, attackWithin, startAttack } from './support/attack.js';
 import { CHANNELS, clientEnv, serve, stopBridge, type Channel } from './support/stage.js';
+
+/** So long a client may wait for an answer when there is no server. */
+const TOLD_WITHIN_MS = 5000;
 
 for (const channel of CHANNELS) {
   describe(`a server that comes and goes over ${channel}`, () => {
     it('while it is absent a client is told so, with its name, and the next one works when it has come', async () => {
       await withBridge(channel, async ({ env, hostDisplay, startServer }) => {
-        const refused = String((await attack(env, 'watch'))['error']);
+        const refused = String((await attackWithin(TOLD_WITHIN_MS, env, 'watch'))['error']);
         assert.ok(refused.includes(hostDisplay), `should name ${hostDisplay}: ${refused}`);
         await using _server = await startServer();
         assert.deepEqual(await attack(env, 'churn', '--count', '3'), { connections: 3 });

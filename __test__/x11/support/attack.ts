@@ -11,8 +11,13 @@ export type Sight = Record<string, unknown>;
 let program: string | undefined;
 
 /** Runs a script to its end; what it holds open it closes at once, since its standard input is empty. */
-export async function attack(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
-  const { stdout, stderr } = await finish(attackProgram(), args, { env, limitMs: 60_000 });
+export function attack(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
+  return attackWithin(60_000, env, ...args);
+}
+
+/** Runs a script that must have ended by then. */
+export async function attackWithin(limitMs: number, env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
+  const { stdout, stderr } = await finish(attackProgram(), args, { env, limitMs });
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Error(`x11-attack ${args.join(' ')} said: ${stdout}${stderr}`);
   return JSON.parse(last) as Sight;
