@@ -73,7 +73,9 @@ describe('a start that fails', () => {
     if (IS_ROOT) chownSync(inner, NOBODY, NOBODY);
     const args = ['serve', '--host-display', server.display, '--display', DISPLAY, '--runtime-dir', inner];
     const who = IS_ROOT ? { uid: NOBODY, gid: NOBODY } : {};
-    const result = await finish(process.execPath, [`${ROOT}/dist/cli/main.js`, ...args], who);
+    // Nobody may not write coverage data either.
+    const env = { ...process.env, NODE_V8_COVERAGE: undefined };
+    const result = await finish(process.execPath, [`${ROOT}/dist/cli/main.js`, ...args], { ...who, env });
     assertRefused(result);
     assert.ok(result.stderr.includes(inner), result.stderr);
     assertNothingLeft(inner);

@@ -7,7 +7,7 @@ import { emissionOf, type BridgeEvents, type Emission, type Totals } from './eve
 
 /** Counts over the whole life of a bridge. */
 export interface BridgeStats {
-  /** Connected now. */
+  /** Connected now, those whose set-up isn't finished included. */
   readonly clients: number;
   /** Ever connected. */
   readonly clientsTotal: number;

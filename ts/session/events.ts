@@ -45,6 +45,7 @@ export interface LogLine {
 
 /** The events of a bridge with the arguments of their listeners. */
 export interface BridgeEvents {
+  /** A client's set-up was accepted; one that is refused gives a `log` line instead. */
   'client-connected': [client: ClientConnected];
   'client-closed': [client: ClientClosed];
   log: [line: LogLine];

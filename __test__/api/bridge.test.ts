@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { startBridge, type Bridge, type BridgeOptions, type ClientClosed, type ClientConnected } from 'x11bridge';
+import { displayFiles, exists } from '../support/command.js';
+import { eventually, finish, Running } from '../support/processes.js';
+import { startXvfb, type Xvfb } from '../support/xvfb.js';
+
+describe('a bridge', () => {
+  let server: Xvfb;
+  before(async () => {
+    server = await startXvfb();
+  });
+  after(() => server.stop());
+
+  async function started(options: BridgeOptions = {}): Promise<Bridge> {
+    return (await startBridge({ hostDisplay: server.display, ...options }))._unsafeUnwrap();
+  }
+
+  const clientEnv = (bridge: Bridge): NodeJS.ProcessEnv => ({ ...process.env, ...bridge.env });
+
+  it('carries a client, reports it, and counts what went through', async () => {
+    await using bridge = await started();
+    const connected: ClientConnected[] = [];
+    const closed: ClientClosed[] = [];
+    bridge.on('client-connected', (client) => connected.push(client)).on('client-closed', (client) => closed.push(client));
+    const client = await finish('xdpyinfo', [], { env: clientEnv(bridge) });
+    assert.equal(client.code, 0, client.stderr);
+    await eventually('the client is reported', () => closed.length === 1);
+    assert.deepEqual([connected[0]?.client, connected[0]?.program], [1, 'xdpyinfo']);
+    assert.ok((closed[0]?.totals.requests ?? 0) > 10);
+    const stats = bridge.stats();
+    assert.deepEqual([stats.clients, stats.clientsTotal, stats.clientsRefused, stats.panics], [0, 1, 0, 0]);
+    assert.deepEqual(stats.totals, closed[0]?.totals);
+  });
+
+  it('says where it is and removes all of it when closed', async () => {
+    const bridge = await started();
+    const { socket, lock } = displayFiles(bridge.display);
+    assert.match(bridge.display, /^:\d+$/);
+    assert.match(bridge.channel, /^(loopback|socket)$/);
+    assert.match(bridge.channelReason, /^[^\n]+$/);
+    assert.equal(bridge.socketPath, socket);
+    assert.deepEqual(bridge.env, { DISPLAY: bridge.display, XAUTHORITY: bridge.xauthority });
+    assert.deepEqual([socket, lock, bridge.xauthority].map(exists), [true, true, true]);
+    await bridge.close();
+    assert.deepEqual([socket, lock, bridge.xauthority].map(exists), [false, false, false]);
+  });
+
+  it('closes once however often it is asked to, and its counts stay readable', async () => {
+    const bridge = await started();
+    let ends = 0;
+    bridge.on('closed', () => ends++);
+    assert.equal(bridge.close(), bridge.close());
+    await Promise.all([bridge.close(), bridge[Symbol.asyncDispose](), bridge.closed]);
+    await bridge.close();
+    assert.equal(ends, 1);
+    assert.equal(bridge.stats().clients, 0);
+  });
+
+  it('ends its clients when it closes, and says so before "closed"', async () => {
+    const bridge = await started();
+    const seen: string[] = [];
+    bridge.on('client-closed', () => seen.push('client-closed')).on('closed', () => seen.push('closed'));
+    const connected = new Promise((resolve) => bridge.once('client-connected', resolve));
+    const client = finish('xev', [], { env: clientEnv(bridge) });
+    await connected;
+    await bridge.close();
+    assert.notEqual((await client).code, 0);
+    assert.deepEqual(seen, ['client-closed', 'closed']);
+  });
+
+  it('closes at the end of an "await using" scope', async () => {
+    let socket: string;
+    {
+      await using bridge = await started();
+      socket = bridge.socketPath;
+      assert.ok(exists(socket));
+    }
+    assert.ok(!exists(socket));
+  });
+
+  it('does not start when its signal is aborted already', async () => {
+    const error = (await startBridge({ hostDisplay: server.display, signal: AbortSignal.abort() }))._unsafeUnwrapErr();
+    assert.equal(error.kind, 'aborted');
+  });
+
+  it('closes when its signal is aborted', async () => {
+    const controller = new AbortController();
+    const bridge = await started({ signal: controller.signal });
+    controller.abort();
+    await bridge.closed;
+    assert.ok(!exists(bridge.socketPath));
+  });
+
+  it('leaves no listener on the signal of somebody who goes on living', async () => {
+    const { signal } = new AbortController();
+    const bridge = await started({ signal });
+    assert.equal(getEventListeners(signal, 'abort').length, 1);
+    await bridge.close();
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
+  });
+
+  it('shares a process with others', async () => {
+    await using first = await started({ channel: 'socket' });
+    await using second = await started({ channel: 'loopback' });
+    assert.notEqual(first.display, second.display);
+    for (const bridge of [first, second]) assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
+  });
+
+  it('carries clients of another bridge', async () => {
+    await using first = await started();
+    await using second = await started({ hostDisplay: first.display, hostXauthority: first.xauthority });
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(second) })).code, 0);
+  });
+
+  it('uses the real cookie of a server that asks for one, and never shows it to clients', async () => {
+    await using guarded = await startXvfb({ auth: true });
+    await using bridge = await started({ hostDisplay: guarded.display, hostXauthority: guarded.xauthority ?? '' });
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
+    const { stdout } = await finish('xauth', ['-f', bridge.xauthority, 'list']);
+    assert.match(stdout, /MIT-MAGIC-COOKIE-1 +[0-9a-f]{32}/);
+    assert.ok(!stdout.includes(guarded.cookie ?? 'no cookie'));
+    assert.notEqual((await finish('xdpyinfo', [], { env: { ...process.env, DISPLAY: bridge.display, XAUTHORITY: '/dev/null' } })).code, 0);
+  });
+
+  it('refuses clients over its limit, one by one, and takes new ones when there is room', async () => {
+    await using bridge = await started({ clientsMax: 1 });
+    const connected = new Promise((resolve) => bridge.once('client-connected', resolve));
+    const logged = new Promise<{ message: string }>((resolve) => bridge.on('log', resolve));
+    {
+      await using _holder = new Running('xev', [], { env: clientEnv(bridge) });
+      await connected;
+      const refused = await finish('xdpyinfo', [], { env: clientEnv(bridge) });
+      assert.notEqual(refused.code, 0);
+      assert.match((await logged).message, /1 clients? /);
+      assert.equal(bridge.stats().clientsRefused, 1);
+    }
+    await eventually('there is room', () => bridge.stats().clients === 0);
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
+  });
+
+  it('gives senseless options back as an error, and never throws', async () => {
+    const senseless: unknown[] = [
+      null,
+      5,
+      'text',
+      { display: 3 },
+      { display: ':x' },
+      { hostDisplay: '' },
+      { hostDisplay: 'nonsense' },
+      { channel: 'pigeon' },
+      { spin: -1 },
+      { clientsMax: 0 },
+      { runtimeDir: 'relative' },
+      { signal: {} },
+      { hostdisplay: ':0' },
+    ];
+    for (const options of senseless) {
+      const error = (await startBridge((typeof options === 'object' && options !== null ? { hostDisplay: ':0', ...options } : options) as BridgeOptions))._unsafeUnwrapErr();
+      assert.deepEqual([error.kind, error.side, error.retry], ['invalid-option', 'user', false], JSON.stringify(options));
+      assert.match(error.message, /^[^\n]+[^.\n]$/);
+    }
+  });
+
+  it('turns what its options throw into an error', async () => {
+    const options = {
+      get hostDisplay(): string {
+        throw new Error('from a getter');
+      },
+    };
+    const error = (await startBridge(options))._unsafeUnwrapErr();
+    assert.equal(error.kind, 'internal');
+  });
+
+  it('needs no X server to start, and tells clients which one is missing', async () => {
+    const gone = await startXvfb();
+    await gone.stop();
+    await using bridge = await started({ hostDisplay: gone.display });
+    const client = await finish('xdpyinfo', [], { env: clientEnv(bridge) });
+    assert.notEqual(client.code, 0);
+    assert.match(client.stderr, new RegExp(`X display ${gone.display}: `));
+  });
+});

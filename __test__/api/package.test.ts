@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../support/command.js';
+import { Consumer } from '../support/consumer.js';
+import { startXvfb, type Xvfb } from '../support/xvfb.js';
+
+const MEAN_OPTIONS = `{ hostDisplay: process.env.HOST, channel: 'socket' }`;
+const USE = `
+  const bridge = (await startBridge(${MEAN_OPTIONS}))._unsafeUnwrap();
+  console.log(bridge.display);
+  await bridge.close();`;
+
+const TYPED_USE = `
+import { startBridge, type Bridge, type BridgeError, type BridgeOptions } from 'x11bridge';
+
+export async function use(options: BridgeOptions): Promise<string> {
+  const started = await startBridge(options);
+  if (started.isErr()) return explain(started.error);
+  await using bridge: Bridge = started.value;
+  bridge.on('client-connected', ({ client, pid, program }) => console.log(client satisfies number, pid satisfies number | undefined, program));
+  bridge.on('client-closed', ({ reason, totals }) => console.log(reason, totals.requests satisfies number));
+  // @ts-expect-error there is no such event
+  bridge.on('client-danced', () => undefined);
+  return bridge.env.DISPLAY;
+}
+
+function explain(error: BridgeError): string {
+  switch (error.kind) {
+    case 'invalid-option':
+    case 'display-taken':
+      return error.message;
+    // @ts-expect-error there is no such kind
+    case 'made-up':
+      return '';
+    default:
+      return error.side;
+  }
+}
+
+// @ts-expect-error a display has a colon
+void use({ display: '3' });
+void use({ display: ':3', spin: 'auto', clientsMax: 5, signal: AbortSignal.timeout(5) });
+`;
+
+describe('the package', () => {
+  let server: Xvfb;
+  let esm: Consumer;
+  let cjs: Consumer;
+  before(async () => {
+    server = await startXvfb();
+    [esm, cjs] = await Promise.all([Consumer.create('module'), Consumer.create('commonjs')]);
+  });
+  after(async () => {
+    for (const consumer of [esm, cjs]) consumer[Symbol.dispose]();
+    await server.stop();
+  });
+
+  const env = (): NodeJS.ProcessEnv => ({ ...process.env, HOST: server.display });
+
+  it('is imported by ES modules', async () => {
+    esm.write('use.js', `import { startBridge } from 'x11bridge';${USE}`);
+    const { code, stdout, stderr } = await esm.run(process.execPath, ['use.js'], env());
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^:\d+\n$/);
+  });
+
+  it('is required by CommonJS', async () => {
+    cjs.write('use.js', `const { startBridge } = require('x11bridge'); (async () => {${USE}})();`);
+    const { code, stdout, stderr } = await cjs.run(process.execPath, ['use.js'], env());
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^:\d+\n$/);
+  });
+
+  it('is one and the same for both, and exports nothing else', async () => {
+    esm.write('same.js', `import * as imported from 'x11bridge'; import { createRequire } from 'node:module';
+      const required = createRequire(import.meta.url)('x11bridge');
+      console.log(imported.startBridge === required.startBridge, Object.keys(imported).join(), Object.keys(required).join());`);
+    assert.equal((await esm.run(process.execPath, ['same.js'])).stdout, 'true startBridge startBridge\n');
+  });
+
+  it('keeps a process alive while a bridge is open, and lets it end afterwards', async () => {
+    esm.write('alive.js', `import { startBridge } from 'x11bridge';
+      const bridge = (await startBridge(${MEAN_OPTIONS}))._unsafeUnwrap();
+      bridge.on('closed', () => console.log('closed'));
+      setTimeout(() => { console.log('still here'); bridge.close(); }, 200).unref();
+      setTimeout(() => undefined, 100);`);
+    const { code, stdout, stderr } = await esm.run(process.execPath, ['alive.js'], env());
+    assert.deepEqual([code, stdout], [0, 'still here\nclosed\n'], stderr);
+  });
+
+  it('has types for both kinds of consumers, strict, and without @types/node', async () => {
+    const options = { strict: true, exactOptionalPropertyTypes: true, module: 'nodenext', target: 'es2023', lib: ['es2023', 'dom'], types: [], noEmit: true };
+    for (const consumer of [esm, cjs]) {
+      consumer.write('use.ts', TYPED_USE);
+      consumer.write('tsconfig.json', JSON.stringify({ compilerOptions: options, files: ['use.ts'] }));
+      const { code, stdout } = await consumer.run(join(ROOT, 'node_modules/.bin/tsc'), ['--project', '.']);
+      assert.equal(code, 0, stdout);
+    }
+  });
+
+  it('brings the command', async () => {
+    const { stdout, stderr } = await esm.run(process.execPath, ['node_modules/x11bridge/dist/cli/main.js', 'run', '--host-display', server.display, '--', 'sh', '-c', 'echo $DISPLAY']);
+    assert.match(stdout, /^:\d+\n$/, stderr);
+  });
+
+  it('contains what users need and nothing else', () => {
+    const folder = esm.file('node_modules/x11bridge');
+    assert.deepEqual(readdirSync(folder).toSorted(), ['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'SECURITY.md', 'dist', 'package.json']);
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    assert.deepEqual(files.filter((file) => /\.(node|map|ts)$/.test(file) && !/\.d\.m?ts$/.test(file)), []);
+  });
+
+  it('says in one sentence what to install when the addon is missing', async () => {
+    using bare = await Consumer.create('module');
+    const addon = readdirSync(bare.file('node_modules')).find((name) => name.startsWith('x11bridge-')) ?? '';
+    rmSync(bare.file(join('node_modules', addon)), { recursive: true });
+    bare.write('use.js', `import { startBridge } from 'x11bridge'; console.log(JSON.stringify((await startBridge({ hostDisplay: ':0' }))._unsafeUnwrapErr()));`);
+    const { stdout, stderr } = await bare.run(process.execPath, ['use.js']);
+    const error = JSON.parse(stdout || '{}') as { kind?: string; message?: string };
+    assert.equal(error.kind, 'addon-missing', stderr);
+    assert.ok(error.message?.includes(`install the npm package ${addon}`), error.message);
+    assert.ok(!error.message?.includes('\n'));
+  });
+});
