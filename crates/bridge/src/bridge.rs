@@ -1,5 +1,6 @@
 //! A bridge: starts a display, accepts its clients, and takes everything down again.
 
+use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use session::{Cookie, Handshake};
-use x11_wire::ByteOrder;
+use sys::socket;
 
 use crate::channel::{ChannelChoice, ChannelKind};
 use crate::client;
@@ -38,6 +39,10 @@ const COOKIE_BYTES: usize = 16;
 const STACK_BYTES: usize = 256 << 10;
 /// After a stop, clients have their own time to drain; this is for their threads to end.
 const STOP_MAX: Duration = Duration::from_secs(4);
+
+/// How long the accepting thread waits for a client that it has no room for: libraries speak as soon as they are
+/// connected, and somebody who does not must not hold up the others.
+const REFUSAL_MAX: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// What a bridge is to do.
 #[derive(Debug, Clone)]
@@ -370,16 +375,18 @@ impl Acceptor {
         if self.reserve.is_none() {
             // Somebody else took it: without this pause the loop would spin.
             let mut stop = [PollFd::new(&self.shared.stop, PollFlags::IN)];
-            let _ = poll(&mut stop, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+            let _ = poll(&mut stop, Some(&REFUSAL_MAX));
         }
     }
 
-    /// Tells a client that there is no room for it, in the byte order of this machine: its own may not have come yet.
+    /// Tells a client that there is no room for it, once it has begun its set-up: then it listens.
     fn refuse(&self, client: &OwnedFd, why: &str) {
         self.shared.meter.clients_refused.fetch_add(1, Relaxed);
         self.shared.events.log(Level::Warn, format!("a client was refused: {why}"));
-        let order = if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
-        client::say(client, &x11_wire::setup::encode_failure(order, &format!("x11bridge: {why}")));
+        let _ = poll(&mut [PollFd::new(client, PollFlags::IN)], Some(&REFUSAL_MAX));
+        let mut first = [0; Handshake::FIRST_READ];
+        let _ = socket::receive(client, &mut [IoSliceMut::new(&mut first)], &mut vec![]);
+        client::say(client, &Handshake::refusal(&first, &format!("x11bridge: {why}")));
     }
 }
 

@@ -36,7 +36,8 @@ impl Spinner {
     pub(crate) fn look_again(&mut self) -> bool {
         if let Some(until) = self.until {
             if Instant::now() < until {
-                std::hint::spin_loop();
+                // Whoever has work for this CPU goes first: the client or the X server, as likely as not.
+                rustix::thread::sched_yield();
                 return true;
             }
             self.stop();

@@ -61,7 +61,7 @@ fn a_server_that_dies_with_requests_unread_is_heard_to_its_last_byte() {
         let (mut client, mut server) = lab.pair(ByteOrder::Little);
         client.request(&requests::get_input_focus(ByteOrder::Little)).unwrap();
         server.request().unwrap();
-        server.reply(3, &[], &[7; 300_000]).unwrap_or_else(|error| panic!("{error}"));
+        server.reply(3, &[], &vec![7; 300_000]).unwrap_or_else(|error| panic!("{error}"));
         (0..10).for_each(|_| drop(client.request(&requests::no_operation(ByteOrder::Little))));
         server.stream.send(b"half a message").unwrap();
         drop(server);

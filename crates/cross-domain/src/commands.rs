@@ -79,6 +79,11 @@ impl<'a> Commands<'a> {
         Self { rest: submission, dialect }
     }
 
+    /// The bytes of the commands that have not been decoded yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Cuts the next command off `rest`: its number, and its bytes from the header to the end of its gap.
     fn cut(&mut self) -> Result<(u8, &'a [u8]), Error> {
         let too_short = Sender::Guest.blame("submission_bytes", widen(self.rest.len()));

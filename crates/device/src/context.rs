@@ -19,10 +19,6 @@ use crate::resources::Resources;
 /// Bytes of a channel ring at most that are offered to guests of our own dialect.
 pub const RING_BYTES_MAX: usize = 256 << 10;
 
-/// Bytes that wait for a full socket at most. A guest is told that the context is congested as soon as one byte does,
-/// so only what it had already submitted comes on top.
-pub const QUEUE_MAX: usize = 1 << 20;
-
 /// Opens the host's socket for a channel type.
 pub type Opener = Box<dyn FnMut(u32) -> Result<OwnedFd, OpenFailure> + std::marker::Send>;
 
@@ -56,11 +52,6 @@ pub enum SubmitError {
         /// What it is.
         what: &'static str,
     },
-    /// More than [`QUEUE_MAX`] bytes wait for the socket.
-    QueueFull {
-        /// Bytes that would wait.
-        bytes: usize,
-    },
 }
 
 impl std::fmt::Display for SubmitError {
@@ -72,9 +63,6 @@ impl std::fmt::Display for SubmitError {
                 write!(f, "the guest named resource {id} as a ring, which it can't be")
             }
             Self::Unsupported { what } => write!(f, "this host does not carry {what}"),
-            Self::QueueFull { bytes } => {
-                write!(f, "{bytes} bytes would wait for the X server, at most {QUEUE_MAX} may")
-            }
         }
     }
 }
@@ -86,15 +74,11 @@ pub struct Fence;
 #[derive(Debug)]
 struct Channel {
     socket: OwnedFd,
-    /// Submitted, but not yet taken by the socket.
-    queue: Vec<u8>,
-    /// Bytes of `queue` that the socket has taken.
-    sent: usize,
-    /// The guest has said that nothing follows.
-    finishing: bool,
+    /// Bytes of the SEND under way that the socket has taken; `None` while none is.
+    sent: Option<usize>,
 }
 
-/// One context. It is destroyed by dropping it; what is queued then is lost, as with a device that is reset.
+/// One context. It is destroyed by dropping it.
 pub struct Context {
     resources: Resources,
     opener: Opener,
@@ -136,26 +120,29 @@ impl Context {
         &mut self.resources
     }
 
-    /// Carries out a submission; `ring` is the fence ring that it names, if it wants a fence.
+    /// Carries out a submission as far as the host's socket takes it, and returns how many of its bytes are done; `ring`
+    /// is the fence ring that it names, if it wants a fence.
     ///
-    /// The first faulty command ends it; those before it are carried out.
-    pub fn submit(&mut self, commands: &[u8], ring: Option<u8>) -> Result<(), SubmitError> {
-        for command in Commands::new(commands, Dialect::X11Bridge) {
+    /// Nothing is queued here. When less than all is done, the caller keeps the rest, as a device keeps the descriptor,
+    /// and submits it again once [`Context::interest`] is ready. The first faulty command ends the submission; those
+    /// before it are carried out.
+    pub fn submit(&mut self, submission: &[u8], ring: Option<u8>) -> Result<usize, SubmitError> {
+        let mut commands = Commands::new(submission, Dialect::X11Bridge);
+        loop {
+            let rest = commands.rest();
+            let done = submission.len() - rest.len();
+            let Some(command) = commands.next() else { return Ok(done) };
             match command.map_err(SubmitError::Command)? {
                 Command::Init(init) => self.init(init)?,
                 Command::Poll => self.poll(ring)?,
-                Command::Send(send) => self.send(send)?,
+                Command::Send(send) => {
+                    if !self.send(send)? {
+                        return Ok(done);
+                    }
+                }
                 _ => return Err(SubmitError::Unsupported { what: "this command" }),
             }
         }
-        Ok(())
-    }
-
-    /// Goes on with what the socket was not ready for; whether the guest should still submit nothing more until
-    /// [`Context::interest`] is ready.
-    pub fn is_congested(&mut self) -> bool {
-        self.flush();
-        self.channel.as_ref().is_some_and(|channel| !channel.queue.is_empty())
     }
 
     /// What to poll for before [`Context::next_fence`] can have news; `None` when there is nothing to wait for.
@@ -163,7 +150,7 @@ impl Context {
         let channel = self.channel.as_ref()?;
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.polled);
-        flags.set(PollFlags::OUT, !channel.queue.is_empty());
+        flags.set(PollFlags::OUT, channel.sent.is_some());
         (!flags.is_empty()).then(|| (channel.socket.as_fd(), flags))
     }
 
@@ -199,7 +186,7 @@ impl Context {
             self.resources.blob(id).filter(|map| ring_bytes <= map.len() && ring_bytes <= RING_BYTES_MAX);
         self.ring = Some((map.ok_or(SubmitError::NoSuchRing { id })?, ring_bytes));
         match (self.opener)(init.channel_type) {
-            Ok(socket) => self.channel = Some(Channel { socket, queue: vec![], sent: 0, finishing: false }),
+            Ok(socket) => self.channel = Some(Channel { socket, sent: None }),
             Err(OpenFailure { errno, text }) => self.end = Some((Stage::Init, errno, text)),
         }
         Ok(())
@@ -218,7 +205,8 @@ impl Context {
         Err(SubmitError::OutOfPlace { what })
     }
 
-    fn send(&mut self, send: Send<'_>) -> Result<(), SubmitError> {
+    /// Whether the SEND is done; if not, the rest of it has to be submitted again.
+    fn send(&mut self, send: Send<'_>) -> Result<bool, SubmitError> {
         if self.ring.is_none() {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
@@ -226,18 +214,11 @@ impl Context {
             return Err(SubmitError::Unsupported { what: "descriptors" });
         }
         // A channel that never opened swallows what the guest sent before it could know.
-        let Some(channel) = self.channel.as_mut() else { return Ok(()) };
-        let ended = if send.data.is_empty() { channel.finish() } else { channel.send(send.data)? };
-        if let Some(errno) = ended {
+        let Some(channel) = self.channel.as_mut() else { return Ok(true) };
+        Ok(channel.send(send.data).unwrap_or_else(|errno| {
             self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) {
-        if let Some(errno) = self.channel.as_mut().and_then(Channel::flush) {
-            self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
-        }
+            true
+        }))
     }
 
     /// Receives straight into the ring, behind the room for the header.
@@ -271,55 +252,25 @@ impl Context {
 }
 
 impl Channel {
-    /// Sends or queues `data`; the error, if the stream is broken.
-    fn send(&mut self, data: &[u8]) -> Result<Option<Errno>, SubmitError> {
-        let mut taken = 0;
-        if self.queue.is_empty() {
-            match socket::send(&self.socket, &[IoSlice::new(data)], &[]) {
-                Ok(Outcome::Bytes(bytes)) => taken = bytes,
-                Ok(Outcome::WouldBlock) => {}
-                // The X server has gone; what it had said is still to be read, and tells the guest.
-                Ok(Outcome::Closed) => return Ok(None),
-                Err(errno) => return Ok(Some(errno)),
-            }
-        }
-        let rest = data.get(taken..).unwrap_or_default();
-        let bytes = self.queue.len() - self.sent + rest.len();
-        if bytes > QUEUE_MAX {
-            return Err(SubmitError::QueueFull { bytes });
-        }
-        self.queue.extend_from_slice(rest);
-        Ok(None)
-    }
-
-    /// Half-closes the socket behind what is queued.
-    fn finish(&mut self) -> Option<Errno> {
-        self.finishing = true;
-        self.flush()
-    }
-
-    fn flush(&mut self) -> Option<Errno> {
-        while let Some(rest) = self.queue.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match socket::send(&self.socket, &[IoSlice::new(rest)], &[]) {
-                Ok(Outcome::Bytes(bytes)) => self.sent += bytes,
-                Ok(Outcome::WouldBlock) => return None,
-                Ok(Outcome::Closed) => self.clear(),
-                Err(errno) => {
-                    self.clear();
-                    return Some(errno);
-                }
-            }
-        }
-        self.clear();
-        if std::mem::take(&mut self.finishing) {
+    /// Sends what the socket has not taken of `data`, and says whether that was all. No data is the guest's way to say
+    /// that nothing follows: the socket is half-closed.
+    fn send(&mut self, data: &[u8]) -> Result<bool, Errno> {
+        let mut sent = self.sent.take().unwrap_or(0);
+        if data.is_empty() {
             let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         }
-        None
-    }
-
-    fn clear(&mut self) {
-        self.queue.clear();
-        self.sent = 0;
+        while let Some(rest) = data.get(sent..).filter(|rest| !rest.is_empty()) {
+            match socket::send(&self.socket, &[IoSlice::new(rest)], &[])? {
+                Outcome::Bytes(bytes) => sent += bytes,
+                Outcome::WouldBlock => {
+                    self.sent = Some(sent);
+                    return Ok(false);
+                }
+                // The X server has gone; what it had said is still to be read, and tells the guest.
+                Outcome::Closed => break,
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -428,34 +379,35 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_send_half_closes_behind_what_is_queued() {
+    fn what_the_socket_does_not_take_is_submitted_again_and_arrives_once() {
         let (mut context, there) = context();
         init(&mut context, 4096);
-        let mut submitted = 0;
-        while !context.is_congested() {
-            context.submit(&send(&vec![1; 60_000]), None).unwrap();
-            submitted += 60_000;
+        let data: Vec<u8> = (0..=250).cycle().take(60_000).collect();
+        let submission = [send(&data), send(&data)].concat();
+        let (mut submitted, mut received) = (vec![], vec![]);
+        let mut buffer = vec![0; 100_000];
+        for _ in 0..10 {
+            let mut rest = &submission[..];
+            while !rest.is_empty() {
+                let done = context.submit(rest, None).unwrap();
+                rest = &rest[done..];
+                let waits = context.interest().is_some_and(|(_, flags)| flags == PollFlags::OUT);
+                assert_eq!(waits, !rest.is_empty());
+                if waits {
+                    let read = rustix::io::read(&there, &mut buffer).unwrap();
+                    received.extend_from_slice(&buffer[..read]);
+                }
+            }
+            submitted.extend([&data[..], &data].concat());
         }
         context.submit(&send(b""), None).unwrap();
-        assert_eq!(context.interest().map(|(_, flags)| flags), Some(PollFlags::OUT));
-        let mut received = 0;
-        let mut bytes = vec![0; 100_000];
         loop {
-            match rustix::io::read(&there, &mut bytes).unwrap() {
+            match rustix::io::read(&there, &mut buffer).unwrap() {
                 0 => break,
-                read => received += read,
+                read => received.extend_from_slice(&buffer[..read]),
             }
-            context.is_congested();
         }
-        assert_eq!(received, submitted);
-    }
-
-    #[test]
-    fn a_guest_that_ignores_congestion_is_refused_at_the_limit() {
-        let (mut context, _there) = context();
-        init(&mut context, 4096);
-        let refused = (0..1000).find_map(|_| context.submit(&send(&vec![1; 60_000]), None).err());
-        assert!(matches!(refused, Some(SubmitError::QueueFull { bytes }) if bytes > QUEUE_MAX));
+        assert!(received == submitted, "{} of {} bytes", received.len(), submitted.len());
     }
 
     #[test]

@@ -31,16 +31,14 @@ pub trait Driver {
     /// `RESOURCE_CREATE_BLOB` in guest memory, mapped; returns its resource id.
     fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError>;
 
-    /// `EXECBUFFER`; with a `ring`, its fence is signalled as an event.
-    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<(), ChannelError>;
-
-    /// Goes on with what the host was not ready for; whether further submissions should still wait.
-    fn is_congested(&mut self) -> bool;
+    /// `EXECBUFFER`; with a `ring`, its fence is signalled as an event. Returns how many of the bytes are done: where
+    /// that is less than all, the rest has to be submitted again when [`Driver::interest`] is ready.
+    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError>;
 
     /// Reads a fence event, if there is one.
     fn read_event(&mut self) -> Option<()>;
 
-    /// What to poll for before there can be an event, or an end of the congestion.
+    /// What to poll for before there can be an event, or the host takes more.
     fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)>;
 }
 
@@ -52,6 +50,8 @@ pub struct CrossDomain<D> {
     ring: Arc<SharedMap>,
     /// What of the ring's message has not been taken yet. While it is empty, a POLL is outstanding.
     unread: Range<usize>,
+    /// What of the uplink is submitted and not done: offsets into its memory.
+    submission: Range<usize>,
     over: bool,
 }
 
@@ -83,13 +83,28 @@ impl<D: Driver> CrossDomain<D> {
             _ => Init::for_any_host(query_ring_id, channel_ring_id, channel::X11),
         };
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
-        let mut channel = Self { driver, dialect, ring, unread: 0..0, over: false };
+        let mut channel = Self { driver, dialect, ring, unread: 0..0, submission: 0..0, over: false };
         channel.poll()?;
         Ok(channel)
     }
 
     fn poll(&mut self) -> Result<(), ChannelError> {
-        self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING))
+        self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING)).map(|_| ())
+    }
+
+    /// Writes the headers of all pieces that are ready. A piece of the uplink becomes a SEND with its header in front of
+    /// it; the gap up to the next one's header is made part of the command, so that the pieces need not be moved
+    /// together.
+    fn prepare(uplink: &mut Uplink) -> Result<Range<usize>, ChannelError> {
+        let ranges: Vec<_> = uplink.pieces().map(|piece| piece.range).collect();
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(0..0) };
+        for (at, range) in ranges.iter().enumerate() {
+            let next = ranges.get(at + 1).map_or(range.end, |next| next.start - SEND_HEADER_BYTES);
+            let header = uplink.memory().get_mut(range.start - SEND_HEADER_BYTES..range.start);
+            let header = header.and_then(|header| header.first_chunk_mut()).ok_or(Errno::FAULT)?;
+            encode_send_header(header, range.len(), next - range.end, &[]).map_err(misbehaved)?;
+        }
+        Ok(first.start - SEND_HEADER_BYTES..last.end)
     }
 
     /// Looks for the next message when the last one has been taken.
@@ -143,26 +158,17 @@ impl<D: Driver> Channel for CrossDomain<D> {
         Carries { descriptors: false }
     }
 
-    /// One submission for all that is ready. A piece of the uplink is a SEND with its header in front of it; the gap
-    /// up to the next one's header is made part of the command, so that the pieces need not be moved together.
+    /// One submission for all that is ready.
     fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
-        let ranges: Vec<_> = uplink.pieces().map(|piece| piece.range).collect();
-        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(()) };
-        let submission = first.start - SEND_HEADER_BYTES..last.end;
-        for (at, range) in ranges.iter().enumerate() {
-            let next = ranges.get(at + 1).map_or(range.end, |next| next.start - SEND_HEADER_BYTES);
-            let header = uplink.memory().get_mut(range.start - SEND_HEADER_BYTES..range.start);
-            let header = header.and_then(|header| header.first_chunk_mut()).ok_or(Errno::FAULT)?;
-            encode_send_header(header, range.len(), next - range.end, &[]).map_err(misbehaved)?;
+        if self.submission.is_empty() {
+            self.submission = Self::prepare(uplink)?;
         }
-        let bytes = ranges.iter().map(Range::len).sum();
-        self.driver.execbuffer(uplink.memory().get(submission).unwrap_or_default(), None)?;
-        uplink.sent(bytes);
+        let bytes = uplink.bytes(self.submission.clone()).unwrap_or_default();
+        self.submission.start += self.driver.execbuffer(bytes, None)?;
+        if self.submission.is_empty() {
+            uplink.sent(usize::MAX);
+        }
         Ok(())
-    }
-
-    fn is_congested(&mut self) -> bool {
-        self.driver.is_congested()
     }
 
     /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing; there the

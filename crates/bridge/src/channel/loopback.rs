@@ -32,12 +32,8 @@ impl Driver for Loopback {
         Ok(self.0.resources().create_blob(bytes)?)
     }
 
-    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<(), ChannelError> {
+    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError> {
         self.0.submit(commands, ring).map_err(|error| ChannelError { why: error.to_string() })
-    }
-
-    fn is_congested(&mut self) -> bool {
-        self.0.is_congested()
     }
 
     fn read_event(&mut self) -> Option<()> {

@@ -22,13 +22,10 @@ pub trait Channel {
     /// What it carries besides bytes.
     fn carries(&self) -> Carries;
 
-    /// Submits what is ready in the uplink, as far as it goes: all, unless it is congested then.
+    /// Sends what is ready in the uplink, as far as the host takes it. What is left is sent by the next call.
     fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError>;
 
-    /// Goes on with what the host was not ready for; whether it still takes no more.
-    fn is_congested(&mut self) -> bool;
-
-    /// Says that the client's stream is over. What was sent before still reaches the host.
+    /// Says that the client's stream is over, once all is sent. It still reaches the host.
     fn finish(&mut self);
 
     /// Receives into the downlink's room; descriptors that came along are appended to `descriptors`.
@@ -44,7 +41,8 @@ pub trait Channel {
         None
     }
 
-    /// What to poll for: always until it takes more, and also until there is something to receive if `receiving`.
+    /// What to poll for: until it takes more if it did not take all, and until there is something to receive if
+    /// `receiving`.
     /// `None` when there is nothing to wait for.
     fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)>;
 }

@@ -60,10 +60,6 @@ impl Channel for Socket {
         Ok(())
     }
 
-    fn is_congested(&mut self) -> bool {
-        self.congested
-    }
-
     fn finish(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
             let _ = rustix::net::shutdown(&self.server, rustix::net::Shutdown::Write);

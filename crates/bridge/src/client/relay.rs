@@ -138,7 +138,7 @@ impl<'a> Relay<'a> {
         if self.uplink.is_ready() {
             return self.send_up();
         }
-        if self.finished || self.channel.is_congested() {
+        if self.finished {
             return false;
         }
         if self.client_done {
@@ -339,9 +339,8 @@ impl<'a> Relay<'a> {
     fn sleep(&mut self) {
         let reading = !self.client_done && self.next == Next::Client && !self.uplink.is_ready();
         let sending = !self.client_gone && (self.downlink.is_ready() || self.client_full);
-        let congested = self.uplink.is_ready() || self.channel.is_congested();
         let mut flags = PollFlags::empty();
-        flags.set(PollFlags::IN, reading && !congested && !self.host_over);
+        flags.set(PollFlags::IN, reading && !self.host_over);
         flags.set(PollFlags::OUT, sending);
         let host = self.channel.interest(!sending).filter(|_| !self.host_over);
         let stop = if self.stopping { PollFlags::empty() } else { PollFlags::IN };
