@@ -6,14 +6,18 @@ import { readFileSync, readdirSync } from 'node:fs';
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /**
- * Seconds of processor time that the process has used, with its children that have ended (socat has one for each client).
+ * Seconds of processor time that the process has used, with its children (socat has one for each client), the ended ones too.
  * @param {number} pid
  */
 export function cpuSeconds(pid) {
+  return family(pid).reduce((sum, member) => sum + ticks(member), 0) / TICKS_PER_SECOND;
+}
+
+/** @param {number} pid */
+function ticks(pid) {
   // Fields are counted behind the program's name, which may hold anything, also spaces.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
-  const ticks = fields.slice(11, 15).map(Number);
-  return ticks.reduce((sum, tick) => sum + tick, 0) / TICKS_PER_SECOND;
+  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
 }
 
 /**
