@@ -1,0 +1,268 @@
+// The addon itself, without the shell around it.
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Worker } from 'node:worker_threads';
+import * as binding from '../../dist/native/binding.js';
+import type { BindingBridge, BindingError, BindingEvent, BindingOptions } from '../../dist/native/binding.js';
+import { displayFiles, exists, ROOT } from '../support/command.js';
+import { eventually, finish, Running } from '../support/processes.js';
+import { TemporaryFolder } from '../support/temporary.js';
+import { startXvfb, type Xvfb } from '../support/xvfb.js';
+
+const ADDON = join(ROOT, 'dist/native/binding.js');
+const IGNORE = (): void => undefined;
+
+describe('the addon', () => {
+  let server: Xvfb;
+  let folder: TemporaryFolder;
+  before(async () => {
+    server = await startXvfb();
+    folder = new TemporaryFolder();
+  });
+  after(async () => {
+    folder[Symbol.dispose]();
+    await server.stop();
+  });
+
+  function options(more: Partial<BindingOptions> = {}): BindingOptions {
+    return { hostDisplay: server.display, runtimeDir: folder.path, channel: 'auto', ...more };
+  }
+
+  function start(more: Partial<BindingOptions> = {}, onEvents: () => void = IGNORE): BindingBridge {
+    const started = binding.startBridge(options(more), onEvents);
+    if ('kind' in started) throw new Error(started.message);
+    return started;
+  }
+
+  function refusal(more: Partial<BindingOptions>): BindingError {
+    const started = binding.startBridge(options(more), IGNORE);
+    assert.ok('kind' in started, JSON.stringify(more));
+    return started;
+  }
+
+  const clientEnv = (bridge: BindingBridge): NodeJS.ProcessEnv => ({ ...process.env, DISPLAY: `:${bridge.display}`, XAUTHORITY: bridge.xauthority });
+  const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
+
+  it('exports exactly what the shell uses', () => {
+    assert.deepEqual(Object.keys(binding).filter((name) => name !== 'default' && !name.startsWith('__')).toSorted(), ['BindingBridge', 'startBridge', 'version']);
+  });
+
+  it('is of the version of the package', () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    assert.equal(binding.version(), manifest.version);
+  });
+
+  it('tells where the display is, and how clients get to the server', async () => {
+    const bridge = start();
+    assert.ok(Number.isInteger(bridge.display));
+    assert.match(bridge.channel, /^(loopback|socket)$/);
+    assert.match(bridge.channelReason, /^[^\n]+$/);
+    assert.equal(bridge.socketPath, displayFiles(`:${bridge.display}`).socket);
+    assert.ok(bridge.xauthority.startsWith(`${folder.path}/`));
+    assert.equal((await runClient(bridge)).code, 0);
+    await bridge.close();
+  });
+
+  it('gives what the user did wrong back as a plain value', () => {
+    const senseless: Partial<BindingOptions>[] = [
+      { hostDisplay: '' },
+      { hostDisplay: 'nonsense' },
+      { hostDisplay: 'x'.repeat(100_000) },
+      { hostDisplay: ':1\0' },
+      { channel: '' },
+      { channel: 'pigeon' },
+      { display: 59_536 },
+      { spinMicros: 1001 },
+      { clientsMax: 0 },
+      { clientsMax: 65_537 },
+    ];
+    for (const more of senseless) {
+      const { kind, message, side, retry } = refusal(more);
+      assert.deepEqual([kind, side, retry], ['invalid-option', 'user', false]);
+      assert.match(message, /^[^\n]+[^.\n]$/);
+    }
+  });
+
+  it('takes numbers at their limits', async () => {
+    for (const more of [{ spinMicros: 0 }, { spinMicros: 1000 }, { clientsMax: 1 }, { clientsMax: 65_536 }, { display: 59_535 }]) await start(more).close();
+  });
+
+  it('tells a taken display from a runtime directory that is missing', () => {
+    assert.equal(refusal({ display: Number(server.display.slice(1)) }).kind, 'display-taken');
+    assert.equal(refusal({ runtimeDir: folder.file('missing') }).kind, 'runtime-dir');
+    assert.equal(refusal({ runtimeDir: '/etc/passwd' }).kind, 'runtime-dir');
+  });
+
+  it('throws or refuses, and does not crash, for arguments of the wrong type', () => {
+    const startAnything = binding.startBridge as (...args: unknown[]) => unknown;
+    const throwing = new Proxy({}, { get: () => { throw new Error('from a proxy'); } });
+    const wrong: unknown[][] = [
+      [],
+      [undefined],
+      [null, IGNORE],
+      [5, IGNORE],
+      ['text', IGNORE],
+      [{}, IGNORE],
+      [throwing, IGNORE],
+      [options()],
+      [options(), null],
+      [options(), {}],
+      [{ ...options(), hostDisplay: 5 }, IGNORE],
+      [{ ...options(), runtimeDir: null }, IGNORE],
+      [{ ...options(), channel: Symbol('x') }, IGNORE],
+      [{ ...options(), display: 'one' }, IGNORE],
+      [{ ...options(), clientsMax: 5n }, IGNORE],
+    ];
+    const outcome = (args: unknown[]): unknown => {
+      try {
+        return (startAnything(...args) as BindingError).kind;
+      } catch (error) {
+        return error instanceof Error ? 'thrown' : error;
+      }
+    };
+    for (const [index, args] of wrong.entries()) assert.match(String(outcome(args)), /^(thrown|internal)$/, `case ${index}`);
+  });
+
+  it('takes no harm from methods called on something else', () => {
+    const { prototype } = binding.BindingBridge;
+    for (const method of [prototype.takeEvents, prototype.stats, prototype.close]) {
+      for (const self of [{}, undefined, null, 5, prototype]) assert.throws(() => Reflect.apply(method, self as object, []));
+    }
+    assert.throws(() => Reflect.construct(binding.BindingBridge, []));
+  });
+
+  it('says once that events wait, however many there are, and hands them over together', async () => {
+    let calls = 0;
+    const bridge = start({}, () => calls++);
+    for (let client = 0; client < 3; client++) assert.equal((await runClient(bridge)).code, 0);
+    const events: BindingEvent[] = [];
+    await eventually('the clients have gone', () => bridge.stats().clients === 0);
+    assert.equal(calls, 1);
+    events.push(...bridge.takeEvents());
+    assert.deepEqual(bridge.takeEvents(), []);
+    const connections = events.filter(({ kind }) => kind !== 'log').map(({ kind, client }) => `${client} ${kind}`);
+    assert.deepEqual(connections, [1, 2, 3].flatMap((client) => [`${client} client-connected`, `${client} client-closed`]));
+    assert.equal((await runClient(bridge)).code, 0);
+    await eventually('it says so again', () => calls === 2);
+    await bridge.close();
+  });
+
+  it('closes as often as it is asked to, and answers questions afterwards', async () => {
+    const bridge = start();
+    await Promise.all([bridge.close(), bridge.close(), bridge.close()]);
+    await bridge.close();
+    assert.ok(!exists(bridge.socketPath));
+    assert.equal(bridge.stats().clients, 0);
+    bridge.takeEvents();
+    assert.equal(typeof bridge.display, 'number');
+  });
+
+  it('opens and closes a hundred times without leaving a thread or a descriptor', async () => {
+    await start().close();
+    const before = counts();
+    for (let round = 0; round < 100; round++) await start().close();
+    await eventually('the counts are back', () => counts() === before);
+  });
+
+  it('can be loaded twice', async () => {
+    const again = freshRequire();
+    assert.notEqual(again, binding);
+    const bridges = [start(), again.startBridge(options(), IGNORE)].map((started) => {
+      assert.ok(!('kind' in started));
+      return started;
+    });
+    for (const bridge of bridges) assert.equal((await runClient(bridge)).code, 0);
+    await Promise.all(bridges.map((bridge) => bridge.close()));
+  });
+
+  const WORKER = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { startBridge } = require(workerData.addon);
+    const bridge = startBridge(workerData.options, () => parentPort.postMessage({ events: bridge.takeEvents().map(({ kind }) => kind) }));
+    parentPort.postMessage({ display: bridge.display, xauthority: bridge.xauthority });
+    parentPort.once('message', async () => { await bridge.close(); parentPort.postMessage({ closed: true }); });`;
+
+  it('works in a worker thread', async () => {
+    const worker = new Worker(WORKER, { eval: true, workerData: { addon: ADDON, options: options() } });
+    const messages: Record<string, unknown>[] = [];
+    worker.on('message', (message: Record<string, unknown>) => messages.push(message));
+    await eventually('the worker has started it', () => messages.length > 0);
+    const [{ display, xauthority } = {}] = messages;
+    const env = { ...process.env, DISPLAY: `:${String(display)}`, XAUTHORITY: String(xauthority) };
+    assert.equal((await finish('xdpyinfo', [], { env })).code, 0);
+    await eventually('its events come', () => messages.some(({ events }) => Array.isArray(events) && events.includes('client-closed')));
+    worker.postMessage('close');
+    await eventually('it is closed', () => messages.some(({ closed }) => closed === true));
+    await worker.terminate();
+    assert.ok(!exists(displayFiles(`:${String(display)}`).socket));
+  });
+
+  it('takes its display down when its worker thread is ended with it open', async () => {
+    const worker = new Worker(WORKER, { eval: true, workerData: { addon: ADDON, options: options() } });
+    const [{ display, xauthority }] = (await new Promise((resolve) => worker.once('message', (message) => resolve([message])))) as [{ display: number; xauthority: string }];
+    await worker.terminate();
+    const { socket, lock } = displayFiles(`:${display}`);
+    await eventually('its files are gone', () => ![socket, lock, xauthority].some(exists));
+  });
+
+  for (const [how, ending] of [
+    ['exits', 'process.exit(3)'],
+    ['dies of an exception', `setImmediate(() => { throw new Error('made up') })`],
+  ] as const) {
+    it(`takes its display down when the process ${how} with it open`, async () => {
+      const code = `const bridge = require(${JSON.stringify(ADDON)}).startBridge(${JSON.stringify(options())}, () => {});
+        console.log(JSON.stringify([bridge.socketPath, '/tmp/.X' + bridge.display + '-lock', bridge.xauthority])); ${ending}`;
+      const { stdout } = await finish(process.execPath, ['--eval', code]);
+      const files = JSON.parse(stdout) as string[];
+      assert.deepEqual(files.filter(exists), []);
+    });
+  }
+
+  it('takes its display down when the process exits while it closes and a client holds on', async () => {
+    const code = `const bridge = require(${JSON.stringify(ADDON)}).startBridge(${JSON.stringify(options())}, () => {});
+      console.log(JSON.stringify([bridge.socketPath, '/tmp/.X' + bridge.display + '-lock', bridge.xauthority]));
+      process.stdin.once('data', () => { bridge.close(); setTimeout(() => process.exit(3), 50); });`;
+    await using program = new Running(process.execPath, ['--eval', code], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const files = JSON.parse((await program.untilOutput(/^\[.*\]$/m))[0]) as string[];
+    await using _stuck = new Running('socat', ['-u', `UNIX-CONNECT:${files[0] ?? ''}`, '-']);
+    program.child.stdin?.write('close\n');
+    await program.finished();
+    assert.deepEqual(files.filter(exists), []);
+  });
+
+  it('survives that its handle is collected while it is open', async () => {
+    const code = `const { startBridge } = require(${JSON.stringify(ADDON)});
+      let bridge = startBridge(${JSON.stringify(options())}, () => {}); bridge = undefined;
+      for (let i = 0; i < 10; i++) gc(); setTimeout(() => { gc(); console.log('alive'); process.exit(0) }, 200);`;
+    const { code: exit, stdout, signal } = await finish(process.execPath, ['--expose-gc', '--eval', code]);
+    assert.deepEqual([exit, signal, stdout], [0, null, 'alive\n']);
+  });
+});
+
+/** A closed bridge keeps a descriptor for as long as its handle lives. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
+function freshRequire(): typeof binding {
+  const path = require.resolve(ADDON);
+  const cached = require.cache[path];
+  delete require.cache[path];
+  try {
+    return require(path) as typeof binding;
+  } finally {
+    if (cached) require.cache[path] = cached;
+  }
+}
+
+/** Threads and open descriptors of this process, as a string that can be compared. */
+function counts(): string {
+  collectGarbage();
+  const threads = /^Threads:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return `${threads} threads, ${readdirSync('/proc/self/fd').length} descriptors`;
+}
