@@ -96,15 +96,19 @@ impl<D: Driver> CrossDomain<D> {
     /// it; the gap up to the next one's header is made part of the command, so that the pieces need not be moved
     /// together.
     fn prepare(uplink: &mut Uplink) -> Result<Range<usize>, ChannelError> {
-        let ranges: Vec<_> = uplink.pieces().map(|piece| piece.range).collect();
-        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(0..0) };
-        for (at, range) in ranges.iter().enumerate() {
-            let next = ranges.get(at + 1).map_or(range.end, |next| next.start - SEND_HEADER_BYTES);
-            let header = uplink.memory().get_mut(range.start - SEND_HEADER_BYTES..range.start);
-            let header = header.and_then(|header| header.first_chunk_mut()).ok_or(Errno::FAULT)?;
+        let mut submission = 0..0;
+        let mut at = 0;
+        loop {
+            let Some(range) = uplink.pieces().nth(at).map(|piece| piece.range) else { return Ok(submission) };
+            at += 1;
+            let next = uplink.pieces().nth(at).map_or(range.end, |next| next.range.start - SEND_HEADER_BYTES);
+            let start = range.start - SEND_HEADER_BYTES;
+            let header =
+                uplink.memory().get_mut(start..range.start).and_then(|header| header.first_chunk_mut());
+            let header = header.ok_or(Errno::FAULT)?;
             encode_send_header(header, range.len(), next - range.end, &[]).map_err(misbehaved)?;
+            submission = if at == 1 { start..next } else { submission.start..next };
         }
-        Ok(first.start - SEND_HEADER_BYTES..last.end)
     }
 
     /// Looks for the next message when the last one has been taken.

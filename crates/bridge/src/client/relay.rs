@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use session::{Next, Session, Violation};
 use sys::socket::{self, Outcome};
@@ -344,17 +344,19 @@ impl<'a> Relay<'a> {
         flags.set(PollFlags::OUT, sending);
         let host = self.channel.interest(!sending).filter(|_| !self.host_over);
         let stop = if self.stopping { PollFlags::empty() } else { PollFlags::IN };
-        let polled = [
-            poll_fd(&self.shared.stop, stop),
-            poll_fd(&self.socket, flags),
-            host.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)),
+        // Where nothing is wanted of a side, its place is taken by one that stays silent: poll would report a hang-up
+        // over and over.
+        let silent = || PollFd::new(&self.shared.stop, PollFlags::empty());
+        let mut polled = [
+            PollFd::new(&self.shared.stop, stop),
+            poll_fd(&self.socket, flags).unwrap_or_else(silent),
+            host.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
         ];
-        let mut polled: Vec<_> = polled.into_iter().flatten().collect();
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let _ = rustix::event::poll(&mut polled, timeout.as_ref());
-        let stopped = !self.stopping && polled.first().is_some_and(|stop| !stop.revents().is_empty());
-        if stopped {
+        let [stop, ..] = polled;
+        if !stop.revents().is_empty() {
             self.stopping = true;
             self.deadline = Some(Instant::now() + DRAIN_MAX);
         }
