@@ -54,8 +54,9 @@ async function onTheUsersDisplay(lab, bench) {
   const programs = play(lab, bridge.env);
   await sleep(SHOWN_SECONDS * 1000);
   console.log('No picture is compared, as other windows may be in it; run this with DISPLAY unset for that.');
+  const alive = programs.every(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+  if (!alive) console.log('One of the programs has ended by itself; it was not meant to.');
   await finish(lab, bench, host, bridge, programs);
-  const alive = programs.every(({ exitCode }) => exitCode === null);
   return alive ? 0 : 1;
 }
 
