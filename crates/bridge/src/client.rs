@@ -15,12 +15,15 @@ use crate::bridge::Shared;
 use crate::events::{Event, Level};
 use crate::stats::Totals;
 use relay::Relay;
+use set_up::Rejected;
 
 /// How a client's connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It said nothing.
+    /// It said nothing: somebody only looked whether the display is served.
     Silent,
+    /// It went away during its set-up.
+    Left,
     /// It never got through to the X server.
     Refused(String),
     /// It was connected.
@@ -35,6 +38,7 @@ pub(crate) fn serve(shared: &Arc<Shared>, client: u64, socket: OwnedFd) {
 fn guard(shared: &Shared, client: u64, conversation: impl FnOnce() -> End) {
     match catch_unwind(AssertUnwindSafe(conversation)) {
         Ok(End::Silent) => {}
+        Ok(End::Left) => shared.events.log(Level::Info, format!("client {client} left during its set-up")),
         Ok(End::Closed(reason, totals)) => shared.events.push(Event::ClientClosed { client, reason, totals }),
         Ok(End::Refused(reason)) => {
             shared.meter.clients_refused.fetch_add(1, Relaxed);
@@ -54,13 +58,14 @@ fn guard(shared: &Shared, client: u64, conversation: impl FnOnce() -> End) {
 }
 
 fn converse(shared: &Arc<Shared>, client: u64, socket: OwnedFd) -> End {
-    let accepted = match set_up::accept(shared, &socket) {
+    let mut heard = vec![];
+    let accepted = match set_up::accept(shared, &socket, &mut heard) {
         Ok(accepted) => accepted,
-        // Somebody only looked whether the display is served.
-        Err(refusal) if refusal.heard.is_empty() => return End::Silent,
-        Err(refusal) => {
-            say(&socket, &Handshake::refusal(&refusal.heard, &refusal.reason));
-            return End::Refused(refusal.reason);
+        Err(Rejected::Left) if heard.is_empty() => return End::Silent,
+        Err(Rejected::Left) => return End::Left,
+        Err(Rejected::Refused(reason)) => {
+            say(&socket, &Handshake::refusal(&heard, &reason));
+            return End::Refused(reason);
         }
     };
     match Relay::new(shared, client, socket, accepted) {

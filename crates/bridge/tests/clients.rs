@@ -241,5 +241,7 @@ fn a_server_that_refuses_is_heard_by_the_client_in_its_own_words() {
             });
             assert_eq!(lab.connect(ByteOrder::Big).unwrap_err().to_string(), "Go away");
         });
+        assert!(lab.next_end().contains("refuses it: Go away; check XAUTHORITY"));
+        assert_eq!((lab.bridge.stats().clients_total, lab.bridge.stats().clients_refused), (0, 1));
     }
 }

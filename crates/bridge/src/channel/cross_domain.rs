@@ -52,7 +52,10 @@ pub struct CrossDomain<D> {
     unread: Range<usize>,
     /// What of the uplink is submitted and not done: offsets into its memory.
     submission: Range<usize>,
+    /// X11 bytes in it.
+    submitted: usize,
     over: bool,
+    failure: Option<ChannelError>,
 }
 
 impl<D: Driver> CrossDomain<D> {
@@ -83,7 +86,16 @@ impl<D: Driver> CrossDomain<D> {
             _ => Init::for_any_host(query_ring_id, channel_ring_id, channel::X11),
         };
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
-        let mut channel = Self { driver, dialect, ring, unread: 0..0, submission: 0..0, over: false };
+        let mut channel = Self {
+            driver,
+            dialect,
+            ring,
+            unread: 0..0,
+            submission: 0..0,
+            submitted: 0,
+            over: false,
+            failure: None,
+        };
         channel.poll()?;
         Ok(channel)
     }
@@ -111,8 +123,11 @@ impl<D: Driver> CrossDomain<D> {
         }
     }
 
-    /// Looks for the next message when the last one has been taken.
+    /// Looks for the next message when the last one has been taken. A failure is final, and told every time.
     fn advance(&mut self) -> Result<Outcome, ChannelError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
         if !self.unread.is_empty() {
             return Ok(Outcome::Bytes(self.unread.len()));
         }
@@ -122,6 +137,10 @@ impl<D: Driver> CrossDomain<D> {
         if self.driver.read_event().is_none() {
             return Ok(Outcome::WouldBlock);
         }
+        self.read_message().inspect_err(|failure| self.failure = Some(failure.clone()))
+    }
+
+    fn read_message(&mut self) -> Result<Outcome, ChannelError> {
         // Copied out before it is parsed: the host may write to the ring at any time.
         let mut head = [0; SEND_HEADER_BYTES];
         if !self.ring.read(0, &mut head) {
@@ -130,24 +149,28 @@ impl<D: Driver> CrossDomain<D> {
         let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
         match message {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
-            Message::Receive(_) => self.unread = message.data_range(),
             Message::Closed(closed) if closed.stage == Stage::Stream => self.over = true,
-            Message::Closed(closed) => {
-                let mut text = vec![0; message.data_range().len()];
-                let text = if self.ring.read(message.data_range().start, &mut text) { text } else { vec![] };
-                let text = String::from_utf8_lossy(&text).into_owned();
-                let errno = i32::try_from(closed.errno).unwrap_or(0);
-                let why = if text.is_empty() {
-                    ChannelError::from(Errno::from_raw_os_error(errno)).why
-                } else {
-                    text
-                };
-                return Err(ChannelError { why });
+            Message::Closed(closed) => return Err(self.why_closed(closed.errno, message.data_range())),
+            Message::Receive(_) => {
+                self.unread = message.data_range();
+                return Ok(Outcome::Bytes(self.unread.len()));
             }
             // Nothing that this bridge asked for: the next message is waited for.
-            _ => self.poll()?,
+            _ => {
+                self.poll()?;
+                return Ok(Outcome::WouldBlock);
+            }
         }
-        Ok(if self.over { Outcome::Closed } else { Outcome::Bytes(self.unread.len()) })
+        Ok(Outcome::Closed)
+    }
+
+    /// The words of a CLOSED, or what its number means.
+    fn why_closed(&self, errno: u32, text: Range<usize>) -> ChannelError {
+        let mut words = vec![0; text.len()];
+        if words.is_empty() || !self.ring.read(text.start, &mut words) {
+            return Errno::from_raw_os_error(i32::try_from(errno).unwrap_or(0)).into();
+        }
+        ChannelError { why: String::from_utf8_lossy(&words).into_owned() }
     }
 
     /// Notes that the first `bytes` of the message have been taken, and asks for the next when all have.
@@ -162,17 +185,20 @@ impl<D: Driver> Channel for CrossDomain<D> {
         Carries { descriptors: false }
     }
 
-    /// One submission for all that is ready.
-    fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
+    /// One submission for all that is ready. What becomes ready while it is under way goes with the next.
+    fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError> {
         if self.submission.is_empty() {
             self.submission = Self::prepare(uplink)?;
+            self.submitted = uplink.ready_bytes();
         }
         let bytes = uplink.bytes(self.submission.clone()).unwrap_or_default();
         self.submission.start += self.driver.execbuffer(bytes, None)?;
-        if self.submission.is_empty() {
-            uplink.sent(usize::MAX);
+        if !self.submission.is_empty() {
+            return Ok(0);
         }
-        Ok(())
+        let sent = std::mem::take(&mut self.submitted);
+        uplink.sent(sent);
+        Ok(sent)
     }
 
     /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing; there the
@@ -201,7 +227,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
     }
 
     fn pass(&mut self, client: BorrowedFd<'_>, bytes: u64) -> Option<Result<Outcome, Errno>> {
-        // A failure to advance is not lost: `receive` meets it again.
+        // `receive` meets the end or the failure again.
         let Ok(Outcome::Bytes(available)) = self.advance() else { return None };
         let len = usize::try_from(bytes).unwrap_or(usize::MAX).min(available);
         let outcome = self.ring.send(client, self.unread.start, len);

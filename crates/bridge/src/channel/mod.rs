@@ -22,8 +22,9 @@ pub trait Channel {
     /// What it carries besides bytes.
     fn carries(&self) -> Carries;
 
-    /// Sends what is ready in the uplink, as far as the host takes it. What is left is sent by the next call.
-    fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError>;
+    /// Sends what is ready in the uplink, as far as the host takes it, and returns how many bytes went. What is left is
+    /// sent by the next call. Once the host has gone, what is ready is dropped.
+    fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError>;
 
     /// Says that the client's stream is over, once all is sent. It still reaches the host.
     fn finish(&mut self);

@@ -44,20 +44,24 @@ impl Channel for Socket {
         self.carries
     }
 
-    fn send(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
+    fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError> {
         self.congested = false;
+        let mut sent = 0;
         while uplink.is_ready() {
             match self.send_some(uplink)? {
-                Outcome::Bytes(bytes) => uplink.sent(bytes),
+                Outcome::Bytes(bytes) => {
+                    uplink.sent(bytes);
+                    sent += bytes;
+                }
                 Outcome::WouldBlock => {
                     self.congested = true;
-                    return Ok(());
+                    break;
                 }
                 // The X server has gone; what it had said is still to be received, and ends the client.
                 Outcome::Closed => uplink.sent(usize::MAX),
             }
         }
-        Ok(())
+        Ok(sent)
     }
 
     fn finish(&mut self) {

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use session::{Next, Session, Violation};
 use sys::socket::{self, Outcome};
-use x11_wire::setup::encode_failure;
+use x11_wire::setup::{REPLY_HEADER, encode_failure};
 
 use super::End;
 use super::set_up::{Accepted, poll_fd};
@@ -28,6 +28,9 @@ use crate::uplink::Uplink;
 const LINGER_MAX: Duration = Duration::from_secs(10);
 /// The same when the bridge stops.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// First byte of a set-up reply that lets the client in.
+const SET_UP_SUCCESS: u8 = 1;
 
 const HUNG_UP: &str = "the client closed its connection";
 const SERVER_GONE: &str = "the X server closed the connection";
@@ -61,6 +64,8 @@ pub(crate) struct Relay<'a> {
     host_over: bool,
     /// The host has answered the set-up.
     heard: bool,
+    /// The host has answered it with a refusal.
+    refusal: Option<String>,
     stopping: bool,
     deadline: Option<Instant>,
     reason: Option<String>,
@@ -96,6 +101,7 @@ impl<'a> Relay<'a> {
             client_full: false,
             host_over: false,
             heard: false,
+            refusal: None,
             stopping: false,
             deadline: Some(Instant::now() + shared.host_timeout),
             reason: None,
@@ -123,7 +129,12 @@ impl<'a> Relay<'a> {
         drop(spinner);
         self.tell();
         let reason = self.reason.take().unwrap_or_else(|| SERVER_GONE.into());
-        if self.heard { End::Closed(reason, self.totals) } else { End::Refused(reason) }
+        match self.refusal.take() {
+            Some(refusal) => End::Refused(refusal),
+            None if self.heard => End::Closed(reason, self.totals),
+            None if reason == HUNG_UP => End::Left,
+            None => End::Refused(reason),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -158,14 +169,16 @@ impl<'a> Relay<'a> {
     }
 
     fn send_up(&mut self) -> bool {
-        let before = self.uplink.ready_bytes();
-        if let Err(error) = self.channel.send(&mut self.uplink) {
-            self.end_host(&error);
-            return true;
+        match self.channel.send(&mut self.uplink) {
+            Ok(sent) => {
+                self.totals.bytes_to_host += sent as u64;
+                sent > 0 || !self.uplink.is_ready()
+            }
+            Err(error) => {
+                self.end_host(&error);
+                true
+            }
         }
-        let sent = before - self.uplink.ready_bytes();
-        self.totals.bytes_to_host += sent as u64;
-        sent > 0
     }
 
     fn read_client(&mut self) -> bool {
@@ -224,7 +237,7 @@ impl<'a> Relay<'a> {
 
     fn receive_down(&mut self, bytes: usize) {
         if !self.heard {
-            self.hear();
+            self.hear(bytes);
         }
         if let Err(violation) = self.downlink.filled(bytes, &mut self.session) {
             self.end_host(&ChannelError { why: violation.to_string() });
@@ -235,7 +248,7 @@ impl<'a> Relay<'a> {
         } else if self.downlink.is_ready() {
             self.send_down();
         }
-        if self.next == Next::Host && !self.uplink.is_ready() {
+        if self.next == Next::Host {
             self.look();
         }
     }
@@ -270,10 +283,19 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The first bytes of the host: the set-up is answered.
-    fn hear(&mut self) {
+    /// The first bytes of the host: the set-up is answered, one way or the other.
+    fn hear(&mut self, bytes: usize) {
         self.heard = true;
         self.deadline = None;
+        let answer = self.downlink.room().get(..bytes).unwrap_or_default();
+        if answer.first() != Some(&SET_UP_SUCCESS) {
+            let words = answer.get(REPLY_HEADER..).unwrap_or_default();
+            let words = String::from_utf8_lossy(words).replace(['\0', '\n'], " ");
+            let display = &self.shared.host_display;
+            self.refusal =
+                Some(format!("X display {display} refuses it: {}; check XAUTHORITY", words.trim()));
+            return;
+        }
         let (pid, program) = peer(&self.socket);
         self.shared.meter.clients_total.fetch_add(1, Relaxed);
         self.shared.events.push(Event::ClientConnected { client: self.client, pid, program });

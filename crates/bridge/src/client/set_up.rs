@@ -31,28 +31,37 @@ pub(crate) struct Accepted {
 
 /// A client that may not.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) reason: String,
-    /// What it had said: the byte order to answer in.
-    pub(crate) heard: Vec<u8>,
+pub(crate) enum Rejected {
+    /// It hung up by itself.
+    Left,
+    /// For this reason.
+    Refused(String),
 }
 
-/// Reads the set-up and opens the channel.
-pub(crate) fn accept(shared: &Shared, client: &OwnedFd) -> Result<Accepted, Refusal> {
-    let mut heard = vec![];
+impl From<String> for Rejected {
+    fn from(reason: String) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+/// What a client asks for.
+struct Asked {
+    order: ByteOrder,
+    version: (u16, u16),
+}
+
+/// Reads the set-up into `heard` and opens the channel.
+pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> Result<Accepted, Rejected> {
     let mut descriptors = vec![];
-    let result = read_set_up(shared, client, &mut heard, &mut descriptors);
-    let opened = result.and_then(|(order, version)| {
-        let (channel, peer) = open(shared).map_err(|error| error.why)?;
-        let cookie = host_cookie(shared, peer);
-        Ok(Accepted {
-            order,
-            channel,
-            host_setup: Handshake::host_setup(order, version, cookie.as_ref()),
-            descriptors,
-        })
-    });
-    opened.map_err(|reason| Refusal { reason, heard })
+    let Asked { order, version } = read_set_up(shared, client, heard, &mut descriptors)?;
+    let (channel, peer) = open(shared).map_err(|error| error.why)?;
+    let cookie = host_cookie(shared, peer);
+    Ok(Accepted {
+        order,
+        channel,
+        host_setup: Handshake::host_setup(order, version, cookie.as_ref()),
+        descriptors,
+    })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.
@@ -61,11 +70,11 @@ fn read_set_up(
     client: &OwnedFd,
     heard: &mut Vec<u8>,
     descriptors: &mut Vec<OwnedFd>,
-) -> Result<(ByteOrder, (u16, u16)), String> {
+) -> Result<Asked, Rejected> {
     let deadline = Instant::now() + SET_UP_MAX;
     loop {
         let needed = match shared.handshake.look(heard).map_err(session::HandshakeError::reason)? {
-            Step::Accept { order, version, .. } => return Ok((order, version)),
+            Step::Accept { order, version, .. } => return Ok(Asked { order, version }),
             Step::Need(needed) => needed,
         };
         let start = heard.len();
@@ -77,8 +86,8 @@ fn read_set_up(
         match outcome {
             Ok(Outcome::Bytes(_)) => {}
             Ok(Outcome::WouldBlock) => wait(shared, client, deadline)?,
-            Ok(Outcome::Closed) => return Err("it hung up during its set-up".into()),
-            Err(errno) => return Err(format!("its set-up could not be read: {errno}")),
+            Ok(Outcome::Closed) => return Err(Rejected::Left),
+            Err(errno) => return Err(format!("its set-up could not be read: {errno}").into()),
         }
     }
 }
@@ -91,10 +100,8 @@ fn wait(shared: &Shared, client: &OwnedFd, deadline: Instant) -> Result<(), Stri
     let mut polled = [PollFd::new(client, PollFlags::IN), PollFd::new(&shared.stop, PollFlags::IN)];
     let timeout = rustix::event::Timespec::try_from(left).ok();
     let _ = rustix::event::poll(&mut polled, timeout.as_ref());
-    if polled.get(1).is_some_and(|stop| !stop.revents().is_empty()) {
-        return Err("the bridge is stopping".into());
-    }
-    Ok(())
+    let [_, stop] = polled;
+    if stop.revents().is_empty() { Ok(()) } else { Err("the bridge is stopping".into()) }
 }
 
 fn open(shared: &Shared) -> Result<(Box<dyn Channel>, Option<SocketAddr>), ChannelError> {

@@ -92,7 +92,9 @@ impl Lab {
             assert!(Instant::now() < deadline, "only {ends:?} of {count} clients ended");
             ends.extend(self.bridge.take_events().into_iter().filter_map(|event| match event {
                 Event::ClientClosed { reason, .. } => Some(reason),
-                Event::Log { message, .. } if message.contains("refused") => Some(message),
+                Event::Log { message, .. } if message.contains("refused") || message.contains("left") => {
+                    Some(message)
+                }
                 _ => None,
             }));
             std::thread::sleep(Duration::from_millis(2));
