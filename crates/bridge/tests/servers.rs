@@ -115,6 +115,29 @@ fn a_stopped_server_stalls_only_its_own_client() {
 }
 
 #[test]
+fn a_request_that_waits_for_its_opcode_goes_on_although_the_server_was_not_reading() {
+    let order = ByteOrder::Little;
+    for channel in CHANNELS {
+        let lab = Lab::new(channel);
+        let (mut client, mut server) = lab.pair(order);
+        client.request(&requests::query_extension(order, "RENDER")).unwrap();
+        server.request().unwrap();
+        // More than the sockets hold, so that some of it is still on its way when the answer comes.
+        let image = requests::request(order, 72, 2, &vec![1; 200_000]);
+        let render = requests::request(order, 139, 0, &[0; 8]);
+        let stream = [image.repeat(3), render.clone()].concat();
+        std::thread::scope(|scope| {
+            let mut writer = client.stream.try_clone().unwrap();
+            scope.spawn(move || writer.send(&stream).unwrap());
+            server.reply_extension(Some(139)).unwrap();
+            assert_eq!(client.packet().unwrap().kind(), PacketKind::Reply);
+            (0..3).for_each(|_| drop(server.request().unwrap()));
+            assert_eq!(server.request().unwrap().bytes, render, "{channel:?}");
+        });
+    }
+}
+
+#[test]
 fn closing_delivers_what_was_said_and_leaves_no_file() {
     for channel in CHANNELS {
         let lab = Lab::new(channel);
