@@ -10,13 +10,14 @@ const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding:
  * @param {number} pid
  */
 export function cpuSeconds(pid) {
-  return family(pid).reduce((sum, member) => sum + ticks(member), 0) / TICKS_PER_SECOND;
+  // The process itself comes last: it has taken over the time of a child that has ended meanwhile.
+  return family(pid).reverse().reduce((sum, member) => sum + ticks(member), 0) / TICKS_PER_SECOND;
 }
 
 /** @param {number} pid */
 function ticks(pid) {
   // Fields are counted behind the program's name, which may hold anything, also spaces.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = read(`/proc/${pid}/stat`).replace(/^.*\) /s, '').split(' ');
   return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
 }
 
@@ -26,7 +27,7 @@ function ticks(pid) {
  * @returns {{ rss: number, pss: number }} PSS counts a page that n processes share as 1/n
  */
 export function memory(pid) {
-  const texts = family(pid).map((member) => readFileSync(`/proc/${member}/smaps_rollup`, 'utf8'));
+  const texts = family(pid).map((member) => read(`/proc/${member}/smaps_rollup`));
   const sum = (/** @type {RegExp} */ field) => texts.reduce((total, text) => total + Number(field.exec(text)?.[1] ?? 0), 0);
   return { rss: sum(/^Rss:\s+(\d+)/m), pss: sum(/^Pss:\s+(\d+)/m) };
 }
@@ -37,7 +38,7 @@ export function memory(pid) {
  */
 export function contextSwitches(pid) {
   const threads = family(pid).flatMap((member) => readdirSync(`/proc/${member}/task`).map((thread) => `/proc/${member}/task/${thread}`));
-  return threads.reduce((total, thread) => total + switchesOf(readFileSync(`${thread}/status`, 'utf8')), 0);
+  return threads.reduce((total, thread) => total + switchesOf(read(`${thread}/status`)), 0);
 }
 
 /** @param {string} status */
@@ -47,6 +48,15 @@ function switchesOf(status) {
 
 /** @param {number} pid @returns {number[]} the process and its children */
 function family(pid) {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter((text) => text !== '');
+  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter((text) => text !== '');
   return [pid, ...children.map(Number)];
+}
+
+/** @param {string} path @returns {string} '' when the process has ended */
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
