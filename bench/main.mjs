@@ -13,6 +13,7 @@ import { Lab, buildTestkit } from '../scripts/lab.mjs';
 import { StepError, runScript, setup } from '../scripts/setup.mjs';
 import { startContenders } from './contenders.mjs';
 import { measureAll } from './measure.mjs';
+import { busyShare } from './process-stats.mjs';
 import { judge, report } from './report.mjs';
 
 /** The default takes some three minutes, the quick one half a minute. */
@@ -21,18 +22,25 @@ const EFFORT = {
   quick: { rounds: 3, seconds: 0.15, idleSeconds: 2 },
 };
 
+/** Above this share of busy processors the figures say more about the others. */
+const BUSY_MAX = 0.1;
+
 await runScript(async () => {
   const { quick, json, check } = options();
   await setup({ debian: ['xserver', 'peers'] });
   const { bench } = buildTestkit();
   const machine = describeMachine();
   console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; Node ${machine.node}, ${machine.xvfb}, ${machine.socat}`);
+  const busy = await busyShare();
+  if (busy > BUSY_MAX) {
+    console.log(`Other programs use ${Math.round(busy * 100)} % of the processors: figures will be lower, and ratios distorted. A processor that is kept awake by others makes direct round trips several times as fast.`);
+  }
   const lab = new Lab();
   try {
     const results = await measureAll(lab, bench, await startContenders(lab), quick ? EFFORT.quick : EFFORT.full, console.error);
     const verdicts = judge(results);
     console.log(`\n${report(results, verdicts)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, results: Object.fromEntries(results), targets: verdicts }, null, 2)}\n`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts }, null, 2)}\n`);
     return check && verdicts.some(({ met }) => !met) ? 1 : 0;
   } finally {
     await lab.close();

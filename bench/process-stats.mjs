@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -50,6 +51,22 @@ function switchesOf(status) {
 function family(pid) {
   const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter((text) => text !== '');
   return [pid, ...children.map(Number)];
+}
+
+/**
+ * The share of all processors that is in use, from 0 to 1, over half a second.
+ */
+export async function busyShare() {
+  const before = processorTicks();
+  await sleep(500);
+  const after = processorTicks();
+  return 1 - (after.idle - before.idle) / (after.total - before.total);
+}
+
+function processorTicks() {
+  const fields = (read('/proc/stat').split('\n')[0] ?? '').split(/\s+/).slice(1, 9).map(Number);
+  // The fourth and fifth are idle time, without and with outstanding I/O.
+  return { idle: (fields[3] ?? 0) + (fields[4] ?? 0), total: fields.reduce((sum, field) => sum + field, 0) };
 }
 
 /** @param {string} path @returns {string} '' when the process has ended */
