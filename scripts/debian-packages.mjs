@@ -29,4 +29,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
   ],
+  coverage: [
+    { name: 'llvm-22', why: 'reads the coverage data of a Rust that is built on LLVM 22', command: 'llvm-profdata-22' },
+  ],
 };
