@@ -21,7 +21,7 @@ export class Tally {
    */
   close() {
     console.log('\nSummary');
-    for (const [part, counts] of this.#parts) console.log(`  ${part.padEnd(16)}${closingLine(counts)}`);
+    for (const [part, counts] of this.#parts) console.log(`  ${part.padEnd(18)}${closingLine(counts)}`);
     const total = sum(this.#parts.map(([, counts]) => counts));
     console.log(closingLine(total));
     return total.failed > 0 || total.passed === 0 ? 1 : 0;
