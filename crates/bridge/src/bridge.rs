@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use display::{DisplayName, xauthority};
+use display::{DisplayName, Target, xauthority};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -169,9 +169,13 @@ impl Bridge {
         let stop =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
-        let listener = Listener::bind(options.display)?;
+        let host_number =
+            options.host_display.number.filter(|_| options.host_display.target == Target::Local);
+        if options.display.is_some() && options.display == host_number {
+            return Err(own_display(&options.host_display));
+        }
+        let listener = Listener::bind(options.display, host_number)?;
         let number = listener.number();
-        refuse_own_display(&options.host_display, number)?;
         let xauthority = options.runtime_dir.join(format!("xauthority-{number}"));
         let entries = xauthority::entries_for(number, &cookie);
         xauthority::write_private(&xauthority, &entries).map_err(|error| Error::RuntimeDir {
@@ -263,16 +267,9 @@ impl Drop for RemovedFile {
 }
 
 /// A bridge to itself would pass its clients round and round.
-fn refuse_own_display(host: &DisplayName, number: u32) -> Result<(), Error> {
-    let local = matches!(host.target, display::Target::Local);
-    if local && host.number == Some(number) {
-        return Err(Error::InvalidOption {
-            why: format!(
-                "the host display {host} would be the bridge's own; name the display of an X server"
-            ),
-        });
-    }
-    Ok(())
+fn own_display(host: &DisplayName) -> Error {
+    let why = format!("the host display {host} would be the bridge's own; name the display of an X server");
+    Error::InvalidOption { why }
 }
 
 fn random_cookie() -> Result<Vec<u8>, Errno> {

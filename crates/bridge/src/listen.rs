@@ -45,15 +45,15 @@ enum Taken {
 }
 
 impl Listener {
-    /// Takes display `number`, or the first free one.
-    pub(crate) fn bind(number: Option<u32>) -> Result<Self, Error> {
+    /// Takes display `number`, or the first free one other than `host`, whose server may be yet to come.
+    pub(crate) fn bind(number: Option<u32>, host: Option<u32>) -> Result<Self, Error> {
         if let Some(number) = number {
             return take(number).map_err(|taken| match taken {
                 Taken::ByOther => Error::DisplayTaken { number },
                 Taken::Failed(error) => error,
             });
         }
-        for number in 0..=NUMBER_MAX {
+        for number in (0..=NUMBER_MAX).filter(|number| Some(*number) != host) {
             match take(number) {
                 Err(Taken::ByOther) => {}
                 Err(Taken::Failed(error)) => return Err(error),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_display_has_a_lock_and_two_sockets_and_leaves_nothing() {
-        let listener = Listener::bind(None).unwrap();
+        let listener = Listener::bind(None, None).unwrap();
         let (number, path) = (listener.number(), listener.path().to_owned());
         let lock = PathBuf::from(format!("/tmp/.X{number}-lock"));
         let text = std::fs::read_to_string(&lock).unwrap();
@@ -220,7 +220,7 @@ mod tests {
             assert!(DisplayName::parse(&name).unwrap().connect(PROBE_MAX).is_ok(), "{name}");
         }
         assert!(
-            matches!(Listener::bind(Some(number)), Err(Error::DisplayTaken { number: n }) if n == number)
+            matches!(Listener::bind(Some(number), None), Err(Error::DisplayTaken { number: n }) if n == number)
         );
         drop(listener);
         assert!(!lock.exists() && !path.exists());
@@ -234,7 +234,7 @@ mod tests {
         child.wait().unwrap();
         std::fs::write(&lock, format!("{:>10}\n", child.id())).unwrap();
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(Listener::bind(Some(number)).unwrap().number(), number);
+        assert_eq!(Listener::bind(Some(number), None).unwrap().number(), number);
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         let number = unused_number();
         let lock = PathBuf::from(format!("/tmp/.X{number}-lock"));
         std::fs::write(&lock, "not a pid\n").unwrap();
-        let taken = Listener::bind(Some(number));
+        let taken = Listener::bind(Some(number), None);
         std::fs::remove_file(lock).unwrap();
         assert!(matches!(taken, Err(Error::DisplayTaken { .. })));
     }
