@@ -383,7 +383,7 @@ impl Acceptor {
         let _ = poll(&mut [PollFd::new(client, PollFlags::IN)], Some(&REFUSAL_MAX));
         let mut first = [0; Handshake::FIRST_READ];
         let _ = socket::receive(client, &mut [IoSliceMut::new(&mut first)], &mut vec![]);
-        client::say(client, &Handshake::refusal(&first, &format!("x11bridge: {why}")));
+        client::say(client, &Handshake::refusal(&first, why));
     }
 }
 

@@ -86,7 +86,7 @@ fn a_client_without_the_cookie_is_refused_and_never_reaches_the_server() {
                 let mut client = lab.open(order);
                 client.stream.send(&SetupRequest::new(order, cookie).encode()).unwrap();
                 let Ok(SetupReply::Failed(reason)) = client.setup_reply() else { panic!("refused") };
-                assert!(reason.starts_with(why), "{reason}");
+                assert!(reason.contains(why), "{reason}");
                 lab.next_end();
             }
         }

@@ -126,11 +126,11 @@ impl Handshake {
         SetupRequest { order, version, auth_name, auth_data }.encode()
     }
 
-    /// The set-up reply that turns the client away, in its own byte order; empty where it has none, since such a
-    /// client would not understand it.
+    /// The set-up reply that turns the client away, in its own byte order, and says who does; empty where it has none,
+    /// since such a client would not understand it.
     pub fn refusal(client_bytes: &[u8], reason: &str) -> Vec<u8> {
         let order = client_bytes.first().and_then(|byte| ByteOrder::from_first_byte(*byte));
-        order.map_or_else(Vec::new, |order| encode_failure(order, reason))
+        order.map_or_else(Vec::new, |order| encode_failure(order, &format!("x11bridge: {reason}")))
     }
 
     /// Bytes to read before the first look.
@@ -192,6 +192,6 @@ mod tests {
     #[test]
     fn a_refusal_needs_a_byte_order() {
         assert!(Handshake::refusal(b"G", "no").is_empty());
-        assert_eq!(Handshake::refusal(b"l", "no")[..2], [0, 2]);
+        assert_eq!(Handshake::refusal(b"l", "no")[8..22], *b"x11bridge: no\n");
     }
 }

@@ -132,19 +132,21 @@ impl SetupReply {
     }
 }
 
-/// A set-up reply that refuses the client: status *Failed* with `reason`, cut at 255 bytes (its length is one byte).
+/// A set-up reply that refuses the client: status *Failed* with `reason`, cut at 254 bytes, and a line feed, as servers
+/// end theirs: libraries print it as it is. (Its length is one byte.)
 pub fn encode_failure(order: ByteOrder, reason: &str) -> Vec<u8> {
-    let mut end = reason.len().min(usize::from(u8::MAX));
+    let mut end = reason.len().min(usize::from(u8::MAX) - 1);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
     let text = reason.as_bytes().get(..end).unwrap_or_default();
-    let mut out = vec![0, u8::try_from(end).unwrap_or(0)];
-    let units = u16::try_from(padded(end) / 4).unwrap_or(0);
+    let mut out = vec![0, u8::try_from(end + 1).unwrap_or(0)];
+    let units = u16::try_from(padded(end + 1) / 4).unwrap_or(0);
     for field in [11, 0, units] {
         out.extend(order.u16_bytes(field));
     }
     out.extend(text);
+    out.push(b'\n');
     out.resize(padded(out.len()), 0);
     out
 }
@@ -207,14 +209,14 @@ mod tests {
 
     #[test]
     fn a_refusal_carries_its_reason_in_the_clients_byte_order() {
-        assert_eq!(encode_failure(ByteOrder::Little, "No!"), b"\0\x03\x0b\0\0\0\x01\0No!\0");
-        assert_eq!(encode_failure(ByteOrder::Big, "No!"), b"\0\x03\0\x0b\0\0\0\x01No!\0");
+        assert_eq!(encode_failure(ByteOrder::Little, "No!"), b"\0\x04\x0b\0\0\0\x01\0No!\n");
+        assert_eq!(encode_failure(ByteOrder::Big, "No!"), b"\0\x04\0\x0b\0\0\0\x01No!\n");
     }
 
     #[test]
-    fn a_reason_is_cut_at_255_bytes_and_never_inside_a_character() {
+    fn a_reason_is_cut_at_254_bytes_and_never_inside_a_character() {
         let reply = encode_failure(ByteOrder::Little, &"ü".repeat(200));
-        assert_eq!((reply[1], reply.len()), (254, 8 + 256));
+        assert_eq!((reply[1], reply.len()), (255, 8 + 256));
         assert_eq!(SetupReply::parse(ByteOrder::Little, &reply).unwrap().len, reply.len());
     }
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use session::{Next, Session, Violation};
+use session::{Handshake, Next, Session, Violation};
 use sys::socket::{self, Outcome};
-use x11_wire::setup::{REPLY_HEADER, encode_failure};
+use x11_wire::setup::REPLY_HEADER;
 
 use super::End;
 use super::set_up::{Accepted, poll_fd};
@@ -340,7 +340,7 @@ impl<'a> Relay<'a> {
         self.reason.get_or_insert_with(|| error.why.clone());
         self.downlink.give_up_holding();
         if !self.heard {
-            self.downlink.append(&encode_failure(self.order, &format!("x11bridge: {}", error.why)));
+            self.downlink.append(&Handshake::refusal(&[self.order.first_byte()], &error.why));
         }
         self.deadline = Some(Instant::now() + DRAIN_MAX);
     }
