@@ -34,6 +34,15 @@ impl Buffer {
         }?;
         Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::NOMEM)?, len })
     }
+
+    /// Gives the pages back to the kernel; the buffer reads as zeros then.
+    pub fn release(&mut self) {
+        // SAFETY: the mapping is this value's own, and `&mut self` rules out references into it. Zeroed bytes are valid
+        // bytes. An error leaves the pages where they are.
+        let _ = unsafe {
+            rustix::mm::madvise(self.start.as_ptr().cast(), self.len, rustix::mm::Advice::LinuxDontNeed)
+        };
+    }
 }
 
 impl Deref for Buffer {
@@ -69,5 +78,7 @@ mod tests {
         assert!(buffer.iter().all(|byte| *byte == 0));
         buffer[9_999] = 7;
         assert_eq!((buffer.len(), buffer[9_999]), (10_000, 7));
+        buffer.release();
+        assert_eq!(buffer[9_999], 0);
     }
 }

@@ -136,6 +136,15 @@ impl SharedMap {
         Outcome::of(usize::try_from(sent).map_err(|_| last_errno()))
     }
 
+    /// Gives the pages back to the kernel, for everybody who maps them; the memory reads as zeros then.
+    pub fn release(&self) {
+        // SAFETY: the mapping is this value's own; no reference into it exists, and zeroed bytes are just other bytes.
+        // An error leaves the pages where they are.
+        let _ = unsafe {
+            rustix::mm::madvise(self.start.as_ptr().cast(), self.len, rustix::mm::Advice::LinuxRemove)
+        };
+    }
+
     fn range(&self, at: usize, len: usize) -> Option<usize> {
         (at.checked_add(len)? <= self.len).then_some(at)
     }
@@ -250,6 +259,9 @@ mod tests {
         let mut out = [0; 4];
         assert!(other.read(7, &mut out));
         assert_eq!(&out, b"seen");
+        map.release();
+        assert!(other.read(7, &mut out));
+        assert_eq!(out, [0; 4]);
     }
 
     #[test]
