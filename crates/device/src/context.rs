@@ -19,6 +19,9 @@ use crate::resources::Resources;
 /// Bytes of a channel ring at most that are offered to guests of our own dialect.
 pub const RING_BYTES_MAX: usize = 256 << 10;
 
+/// SENDs that go in one system call at most.
+const BATCH_MAX: usize = 4;
+
 /// Opens the host's socket for a channel type.
 pub type Opener = Box<dyn FnMut(u32) -> Result<OwnedFd, OpenFailure> + std::marker::Send>;
 
@@ -129,15 +132,17 @@ impl Context {
     pub fn submit(&mut self, submission: &[u8], ring: Option<u8>) -> Result<usize, SubmitError> {
         let mut commands = Commands::new(submission, Dialect::X11Bridge);
         loop {
-            let rest = commands.rest();
-            let done = submission.len() - rest.len();
+            let done = submission.len() - commands.rest().len();
             let Some(command) = commands.next() else { return Ok(done) };
             match command.map_err(SubmitError::Command)? {
                 Command::Init(init) => self.init(init)?,
                 Command::Poll => self.poll(ring)?,
                 Command::Send(send) => {
-                    if !self.send(send)? {
-                        return Ok(done);
+                    let batch = Batch::gather(send, &mut commands);
+                    let complete = self.send(&send, &batch)?;
+                    if complete < batch.len {
+                        let rest = complete.checked_sub(1).and_then(|last| batch.rests.get(last));
+                        return Ok(rest.map_or(done, |rest| submission.len() - rest));
                     }
                 }
                 _ => return Err(SubmitError::Unsupported { what: "this command" }),
@@ -205,19 +210,19 @@ impl Context {
         Err(SubmitError::OutOfPlace { what })
     }
 
-    /// Whether the SEND is done; if not, the rest of it has to be submitted again.
-    fn send(&mut self, send: Send<'_>) -> Result<bool, SubmitError> {
+    /// How many SENDs of the batch are done; the others have to be submitted again.
+    fn send(&mut self, first: &Send<'_>, batch: &Batch<'_>) -> Result<usize, SubmitError> {
         if self.ring.is_none() {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
-        if !send.identifiers.is_empty() {
+        if !first.identifiers.is_empty() {
             return Err(SubmitError::Unsupported { what: "descriptors" });
         }
         // A channel that never opened swallows what the guest sent before it could know.
-        let Some(channel) = self.channel.as_mut() else { return Ok(true) };
-        Ok(channel.send(send.data).unwrap_or_else(|errno| {
+        let Some(channel) = self.channel.as_mut() else { return Ok(batch.len) };
+        Ok(channel.send(batch).unwrap_or_else(|errno| {
             self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
-            true
+            batch.len
         }))
     }
 
@@ -251,26 +256,70 @@ impl Context {
     }
 }
 
+/// SENDs that follow one another: their data goes in one system call.
+struct Batch<'a> {
+    data: [&'a [u8]; BATCH_MAX],
+    /// Bytes of the submission behind each.
+    rests: [usize; BATCH_MAX],
+    len: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// `first`, which was just taken from `commands`, and those behind it that are nothing but data.
+    fn gather(first: Send<'a>, commands: &mut Commands<'a>) -> Self {
+        let mut batch = Self { data: [&[]; BATCH_MAX], rests: [0; BATCH_MAX], len: 0 };
+        let mut next = first.data;
+        for (data, rest) in batch.data.iter_mut().zip(&mut batch.rests) {
+            (*data, *rest) = (next, commands.rest().len());
+            batch.len += 1;
+            let mut ahead = commands.clone();
+            match ahead.next() {
+                Some(Ok(Command::Send(send)))
+                    if batch.len < BATCH_MAX && send.identifiers.is_empty() && !send.data.is_empty() =>
+                {
+                    next = send.data;
+                }
+                _ => break,
+            }
+            *commands = ahead;
+        }
+        batch
+    }
+}
+
 impl Channel {
-    /// Sends what the socket has not taken of `data`, and says whether that was all. No data is the guest's way to say
-    /// that nothing follows: the socket is half-closed.
-    fn send(&mut self, data: &[u8]) -> Result<bool, Errno> {
+    /// Sends what the socket has not taken of a batch, and returns how many of its SENDs are done. One without data is
+    /// the guest's way to say that nothing follows: the socket is half-closed.
+    fn send(&mut self, batch: &Batch<'_>) -> Result<usize, Errno> {
         let mut sent = self.sent.take().unwrap_or(0);
-        if data.is_empty() {
+        if batch.data.iter().all(|data| data.is_empty()) {
             let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         }
-        while let Some(rest) = data.get(sent..).filter(|rest| !rest.is_empty()) {
-            match socket::send(&self.socket, &[IoSlice::new(rest)], &[])? {
+        loop {
+            let mut skip = sent;
+            let slices = batch.data.map(|data| {
+                let skipped = skip.min(data.len());
+                skip -= skipped;
+                IoSlice::new(data.get(skipped..).unwrap_or_default())
+            });
+            if slices.iter().all(|slice| slice.is_empty()) {
+                return Ok(batch.len);
+            }
+            match socket::send(&self.socket, &slices, &[])? {
                 Outcome::Bytes(bytes) => sent += bytes,
                 Outcome::WouldBlock => {
+                    let mut done = 0;
+                    while let Some(data) = batch.data.get(done).filter(|data| data.len() <= sent) {
+                        sent -= data.len();
+                        done += 1;
+                    }
                     self.sent = Some(sent);
-                    return Ok(false);
+                    return Ok(done);
                 }
                 // The X server has gone; what it had said is still to be read, and tells the guest.
-                Outcome::Closed => break,
+                Outcome::Closed => return Ok(batch.len),
             }
         }
-        Ok(true)
     }
 }
 
