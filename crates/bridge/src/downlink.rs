@@ -9,9 +9,8 @@ use session::{Marks, Session, Violation};
 use sys::Buffer;
 use sys::socket::{self, Outcome};
 
-/// Bytes that are received from a socket at once. The kernel holds about 200 KiB of a Unix socket's bytes; what is
-/// above half of that shows no gain.
-const BYTES: usize = 128 << 10;
+/// Bytes that are received from a socket at once: about what the kernel holds of a Unix socket's bytes.
+const BYTES: usize = 192 << 10;
 
 /// The buffer: `start..ready` may go to the client, `ready..end` is held back by the session.
 #[derive(Debug)]
@@ -77,6 +76,11 @@ impl Downlink {
     /// Whether nothing at all is in the buffer, so that bytes may pass beside it.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// Gives the memory back. Only to be called when the buffer is empty.
+    pub(crate) fn release(&mut self) {
+        self.memory.release();
     }
 
     /// Sends the next piece. A reply with descriptors starts a message of its own: libxcb takes descriptors that come

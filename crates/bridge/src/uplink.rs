@@ -1,6 +1,6 @@
 //! The buffer between a client's socket and the channel.
 //!
-//! It has two slots, each as large as one SEND of the cross-domain wire can be and with room for its header in front,
+//! It has four slots, each as large as one SEND of the cross-domain wire can be and with room for its header in front,
 //! so that what `recvmsg` wrote is what the channel submits: the bytes are never moved. Only what a session holds back
 //! at the end of a slot, at most 128 bytes, is copied to the front of the next.
 
@@ -13,8 +13,9 @@ use rustix::io::Errno;
 use session::{CLIENT_HELD_MAX, Mark, Marks, Next, Session};
 use sys::Buffer;
 
-/// Slots: what is read at once, and submitted at once.
-const SLOTS: usize = 2;
+/// Slots: what is received at once, and submitted at once. With four, 256 KiB, images pass half as fast again as with
+/// one; with eight no faster.
+pub(crate) const SLOTS: usize = 4;
 /// Bytes of a slot: a command can be 65,535 bytes long, and slots keep a multiple of 64.
 const SLOT_BYTES: usize = CMD_BYTES_MAX / 64 * 64;
 /// Where in a slot received bytes begin: behind the header and what was held back.
@@ -75,7 +76,7 @@ impl Uplink {
         let mut slots = self.memory.chunks_exact_mut(SLOT_BYTES);
         let mut room =
             || IoSliceMut::new(slots.next().and_then(|slot| slot.get_mut(FRONT..)).unwrap_or_default());
-        let mut left = receive(&mut [room(), room()]);
+        let mut left = receive(&mut std::array::from_fn::<_, SLOTS, _>(|_| room()));
         for (at, slot) in self.slots.iter_mut().enumerate() {
             let base = at * SLOT_BYTES + FRONT;
             let taken = left.min(SLOT_BYTES - FRONT);
@@ -125,6 +126,16 @@ impl Uplink {
     /// Whether something may be sent.
     pub(crate) fn is_ready(&self) -> bool {
         self.slots.iter().any(|slot| slot.start < slot.ready)
+    }
+
+    /// Whether nothing at all is in the buffer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| slot.start == slot.end)
+    }
+
+    /// Gives the memory back. Only to be called when the buffer is empty.
+    pub(crate) fn release(&mut self) {
+        self.memory.release();
     }
 
     /// Bytes that may be sent.

@@ -6,10 +6,14 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout, set_tcp_nodelay};
+use rustix::net::sockopt::{Timeout, set_socket_send_buffer_size, set_socket_timeout, set_tcp_nodelay};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use crate::name::{DisplayName, SOCKET_DIR, TCP_PORT_BASE, Target};
+
+/// Bytes that the kernel may hold for whoever reads slowly, where the system's limit (`net.core.wmem_max`) allows it:
+/// half of a large image, so that two processes can copy one at the same time.
+pub const SEND_BUFFER_BYTES: usize = 512 << 10;
 
 /// A connection to an X server.
 #[derive(Debug)]
@@ -104,6 +108,8 @@ fn connect(
 ) -> Result<OwnedFd, Errno> {
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     set_socket_timeout(&socket, Timeout::Send, Some(limit.max(Duration::from_millis(1))))?;
+    // A larger buffer only saves wake-ups: a system that allows less is as good.
+    let _ = set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES);
     rustix::net::connect(&socket, address)?;
     Ok(socket)
 }

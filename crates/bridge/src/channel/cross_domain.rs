@@ -38,6 +38,9 @@ pub trait Driver {
     /// Reads a fence event, if there is one.
     fn read_event(&mut self) -> Option<()>;
 
+    /// Gives the memory of a blob back to the kernel, where that can be done while the host may write to it.
+    fn release(&mut self, _blob: &SharedMap) {}
+
     /// What to poll for before there can be an event, or the host takes more.
     fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)>;
 }
@@ -237,6 +240,12 @@ impl<D: Driver> Channel for CrossDomain<D> {
             return Some(Err(Errno::PROTO));
         }
         Some(outcome)
+    }
+
+    fn release(&mut self) {
+        if self.unread.is_empty() {
+            self.driver.release(&self.ring);
+        }
     }
 
     fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {

@@ -42,6 +42,9 @@ pub trait Channel {
         None
     }
 
+    /// Gives memory back, as far as nothing is in it: the client is at rest.
+    fn release(&mut self) {}
+
     /// What to poll for: until it takes more if it did not take all, and until there is something to receive if
     /// `receiving`.
     /// `None` when there is nothing to wait for.

@@ -9,7 +9,7 @@ use sys::socket::{self, Outcome};
 
 use super::{Channel, ChannelError};
 use crate::downlink::Downlink;
-use crate::uplink::Uplink;
+use crate::uplink::{SLOTS, Uplink};
 
 /// A connection to the X server.
 #[derive(Debug)]
@@ -26,16 +26,20 @@ impl Socket {
         Self { server, carries: Carries { descriptors }, congested: false, finished: false }
     }
 
-    /// Sends all that needs no message of its own: up to the first piece with descriptors, or from that one.
-    fn send_some(&self, uplink: &mut Uplink) -> Result<Outcome, ChannelError> {
-        let mut pieces = uplink.pieces();
-        let Some(first) = pieces.next() else { return Ok(Outcome::WouldBlock) };
-        let second =
-            pieces.next().filter(|piece| piece.descriptors.is_empty() && first.descriptors.is_empty());
-        let descriptors: Vec<_> = first.descriptors.iter().map(AsFd::as_fd).collect();
-        let ranges = [Some(first.range.clone()), second.map(|piece| piece.range)];
-        let bytes = ranges.map(|range| range.and_then(|range| uplink.bytes(range)).unwrap_or_default());
-        Ok(socket::send(&self.server, &bytes.map(IoSlice::new), &descriptors)?)
+    /// Sends all that needs no message of its own: up to the next piece with descriptors.
+    fn send_some(&self, uplink: &Uplink) -> Result<Outcome, ChannelError> {
+        let mut gathered = [IoSlice::new(&[]); SLOTS];
+        let mut descriptors = &[][..];
+        for (at, (piece, slice)) in uplink.pieces().zip(&mut gathered).enumerate() {
+            match at {
+                0 => descriptors = piece.descriptors,
+                _ if !piece.descriptors.is_empty() => break,
+                _ => {}
+            }
+            *slice = IoSlice::new(uplink.bytes(piece.range).unwrap_or_default());
+        }
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        Ok(socket::send(&self.server, &gathered, &descriptors)?)
     }
 }
 

@@ -29,6 +29,8 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 /// The same when the bridge stops.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
 
+/// A client that has said and heard nothing for this long gives its buffers' memory back.
+const REST_AFTER: Duration = Duration::from_millis(200);
 /// First byte of a set-up reply that lets the client in.
 const SET_UP_SUCCESS: u8 = 1;
 
@@ -67,6 +69,8 @@ pub(crate) struct Relay<'a> {
     /// The host has answered it with a refusal.
     refusal: Option<String>,
     stopping: bool,
+    /// Nothing has happened for a while: the next sleep has no end of its own.
+    at_rest: bool,
     deadline: Option<Instant>,
     reason: Option<String>,
     totals: Totals,
@@ -103,6 +107,7 @@ impl<'a> Relay<'a> {
             heard: false,
             refusal: None,
             stopping: false,
+            at_rest: false,
             deadline: Some(Instant::now() + shared.host_timeout),
             reason: None,
             totals: Totals::default(),
@@ -375,12 +380,28 @@ impl<'a> Relay<'a> {
             host.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
         ];
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.or((!self.at_rest).then_some(REST_AFTER));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let _ = rustix::event::poll(&mut polled, timeout.as_ref());
+        let ready = rustix::event::poll(&mut polled, timeout.as_ref());
+        self.at_rest = ready == Ok(0);
         let [stop, ..] = polled;
         if !stop.revents().is_empty() {
             self.stopping = true;
             self.deadline = Some(Instant::now() + DRAIN_MAX);
+        }
+        if self.at_rest {
+            self.release();
+        }
+    }
+
+    /// Gives back the memory of buffers that nothing is in; the next bytes take new pages.
+    fn release(&mut self) {
+        self.channel.release();
+        if self.uplink.is_empty() {
+            self.uplink.release();
+        }
+        if self.downlink.is_empty() {
+            self.downlink.release();
         }
     }
 

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use device::OpenFailure;
+use display::connect::SEND_BUFFER_BYTES;
 use display::xauthority;
 use rustix::event::{PollFd, PollFlags};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use session::{Cookie, Handshake, Step};
 use sys::socket::{self, Outcome};
 use x11_wire::ByteOrder;
@@ -54,6 +56,7 @@ struct Asked {
 pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> Result<Accepted, Rejected> {
     let mut descriptors = vec![];
     let Asked { order, version } = read_set_up(shared, client, heard, &mut descriptors)?;
+    let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
     let (channel, peer) = open(shared).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, peer);
     Ok(Accepted {
