@@ -72,6 +72,8 @@ describe('the command line', () => {
     ['serve', ...HOST, '--spin', '0'],
     ['serve', ...HOST, '--spin', '1001'],
     ['serve', ...HOST, '--spin', '5ms'],
+    ['serve', ...HOST, '--host-timeout', '0'],
+    ['serve', ...HOST, '--host-timeout', '1e3'],
     ['serve', ...HOST, '--clients-max', '0'],
     ['serve', ...HOST, '--clients-max', '65537'],
     ['serve', ...HOST, '--clients-max', '-1'],

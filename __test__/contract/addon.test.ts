@@ -77,6 +77,8 @@ describe('the addon', () => {
       { channel: 'pigeon' },
       { display: 59_536 },
       { spinMicros: 1001 },
+      { hostTimeoutMs: 0 },
+      { hostTimeoutMs: 600_001 },
       { clientsMax: 0 },
       { clientsMax: 65_537 },
     ];
@@ -88,7 +90,7 @@ describe('the addon', () => {
   });
 
   it('takes numbers at their limits', async () => {
-    for (const more of [{ spinMicros: 0 }, { spinMicros: 1000 }, { clientsMax: 1 }, { clientsMax: 65_536 }, { display: 59_535 }]) await start(more).close();
+    for (const more of [{ spinMicros: 0 }, { spinMicros: 1000 }, { clientsMax: 1 }, { clientsMax: 65_536 }, { hostTimeoutMs: 1 }, { hostTimeoutMs: 600_000 }, { display: 59_535 }]) await start(more).close();
   });
 
   it('tells a taken display from a runtime directory that is missing', () => {

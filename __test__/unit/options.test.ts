@@ -23,6 +23,7 @@ describe('options', () => {
       channel: 'auto',
       spin: undefined,
       clientsMax: undefined,
+      hostTimeout: undefined,
       runtimeDir: undefined,
     });
   });
@@ -52,6 +53,7 @@ describe('options', () => {
     ['channel', ['auto', 'loopback', 'socket'], ['', 'AUTO', 'vsock', 1]],
     ['spin', ['auto', 'off', 1, 1000], [0, 1001, -1, 1.5, Number.NaN, Infinity, '10', 'on', true]],
     ['clientsMax', [1, 65536], [0, 65537, -1, 0.5, Number.NaN, '5', 'many']],
+    ['hostTimeout', [0.1, 4.5, 600], [0, 0.09, 601, -1, Number.NaN, Infinity, '5', '5s']],
     ['runtimeDir', ['/run/x'], ['run', '', './run', 1, '/a\0']],
   ];
   for (const [name, good, bad] of limits) {

@@ -113,11 +113,11 @@ function isLogLevel(value: unknown): value is LogVerbosity {
 }
 
 function rawOptions(texts: Record<string, unknown>): RawOptions {
-  return Object.fromEntries(optionNames().map((name) => [name, OPTION_RULES[name].numeric ? numberIfDigits(texts[name]) : texts[name]]));
+  return Object.fromEntries(optionNames().map((name) => [name, OPTION_RULES[name].numeric ? numberIfDecimal(texts[name]) : texts[name]]));
 }
 
-function numberIfDigits(text: unknown): unknown {
-  return typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : text;
+function numberIfDecimal(text: unknown): unknown {
+  return typeof text === 'string' && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function optionNames(): OptionName[] {

@@ -19,6 +19,8 @@ export interface BridgeOptions {
   spin?: 'auto' | 'off' | number;
   /** How many clients may be connected at once, 1 to 65,536. Default 512. */
   clientsMax?: number;
+  /** How many seconds the X server may take to answer a client's set-up, 0.1 to 600, before the client is refused. Default 4.5. */
+  hostTimeout?: number;
   /** The absolute path of a folder for the private Xauthority file; made with mode 0700 when missing, but not its parents. Default `$XDG_RUNTIME_DIR/x11bridge`, else a folder of your own in `$TMPDIR` or `/tmp`. */
   runtimeDir?: string;
   /** Closes the bridge when aborted; aborted before the start, nothing is started. */
@@ -38,6 +40,8 @@ export interface BridgeConfig {
   /** microseconds; undefined: adapts; 0: off */
   readonly spin: number | undefined;
   readonly clientsMax: number | undefined;
+  /** seconds */
+  readonly hostTimeout: number | undefined;
   readonly runtimeDir: string | undefined;
 }
 
@@ -47,6 +51,9 @@ const DISPLAY_MAX = 65_535 - 6000;
 const SPIN_MICROS_MAX = 1000;
 /** The addon's own limit: every client needs descriptors and threads, which a process has no more of. */
 const CLIENTS_MAX = 65_536;
+
+/** A server that takes longer is not there; a shorter limit would not let a busy one answer. In seconds. */
+const HOST_TIMEOUT = { min: 0.1, max: 600 };
 
 /** One option: how it is written and checked. `check` gives the checked value, or what is wrong after the value's name. */
 export interface OptionRule<Value> {
@@ -116,6 +123,14 @@ export const OPTION_RULES: Rules = {
     numeric: true,
     check: (value) => checkInteger(value, CLIENTS_MAX, `a number from 1 to ${CLIENTS_MAX}`),
   },
+  hostTimeout: {
+    flag: 'host-timeout',
+    argument: 'SECONDS',
+    help: `how long the X server may take to answer a client's set-up, ${HOST_TIMEOUT.min} to ${HOST_TIMEOUT.max}`,
+    fallback: '4.5',
+    numeric: true,
+    check: checkHostTimeout,
+  },
   runtimeDir: {
     flag: 'runtime-dir',
     argument: 'DIR',
@@ -146,6 +161,11 @@ function checkSpin(value: unknown): Result<number | undefined, string> {
 function checkInteger(value: unknown, max: number, wanted: string): Result<number, string> {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return ok(value);
   return refuse(value, wanted);
+}
+
+function checkHostTimeout(value: unknown): Result<number, string> {
+  const { min, max } = HOST_TIMEOUT;
+  return typeof value === 'number' && value >= min && value <= max ? ok(value) : refuse(value, `a number of seconds from ${min} to ${max}`);
 }
 
 function checkAbsolutePath(value: unknown): Result<string, string> {

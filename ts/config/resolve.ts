@@ -27,6 +27,7 @@ export function resolveOptions(raw: RawOptions, env: NodeJS.ProcessEnv, nameOf: 
       channel: (yield* read('channel')) ?? 'auto',
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
+      hostTimeout: yield* read('hostTimeout'),
       runtimeDir: yield* read('runtimeDir'),
     });
   });

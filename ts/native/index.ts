@@ -51,6 +51,7 @@ function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.Bindi
     ...(config.hostXauthority !== undefined && { hostXauthority: config.hostXauthority }),
     ...(config.spin !== undefined && { spinMicros: config.spin }),
     ...(config.clientsMax !== undefined && { clientsMax: config.clientsMax }),
+    ...(config.hostTimeout !== undefined && { hostTimeoutMs: Math.round(config.hostTimeout * 1000) }),
   };
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Longest time that a thread looks again by default.
-pub const SPIN_DEFAULT: Duration = Duration::from_micros(60);
+pub const SPIN_DEFAULT: Duration = Duration::from_micros(150);
 /// Longest time that may be asked for.
 pub const SPIN_MAX: Duration = Duration::from_millis(1);
 
