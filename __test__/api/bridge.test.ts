@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { startBridge, type Bridge, type BridgeOptions, type ClientClosed, type ClientConnected } from 'x11bridge';
-import { displayFiles, exists } from '../support/command.js';
+import { displayFiles, exists, ROOT } from '../support/command.js';
 import { eventually, finish, Running } from '../support/processes.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
@@ -171,6 +171,20 @@ describe('a bridge', () => {
     const error = (await startBridge(options))._unsafeUnwrapErr();
     assert.equal(error.kind, 'internal');
   });
+
+  for (const [how, ending] of [
+    ['exits', 'process.exit(3)'],
+    ['dies of an exception', `setImmediate(() => { throw new Error('made up') })`],
+  ] as const) {
+    it(`takes its display down when the process ${how} with it open`, async () => {
+      const code = `require('x11bridge').startBridge({ hostDisplay: ':0' }).then(({ value }) => {
+        console.log(JSON.stringify([value.socketPath, '/tmp/.X' + value.display.slice(1) + '-lock', value.xauthority])); ${ending} });`;
+      const { stdout } = await finish(process.execPath, ['--eval', code], { cwd: ROOT });
+      const files = JSON.parse(stdout) as string[];
+      assert.equal(files.length, 3);
+      assert.deepEqual(files.filter(exists), []);
+    });
+  }
 
   it('needs no X server to start, and tells clients which one is missing', async () => {
     const gone = await startXvfb();

@@ -23,6 +23,9 @@ class ScriptedBinding {
     throw new Error('not scripted');
   }
 
+  /** The process of the tests exits with some of these open. */
+  stopTaking(): void {}
+
   async close(): Promise<void> {
     this.closes++;
     this.queue.push({ kind: 'client-closed', client: 1, reason: 'closing' });

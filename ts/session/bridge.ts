@@ -44,6 +44,21 @@ export interface Bridge extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Handles that are open; their files must not outlive the process, and no finalizer runs when it exits. */
+const OPEN = new Set<BindingBridge>();
+
+function stopAll(): void {
+  for (const native of OPEN) native.stopTaking();
+}
+
+/** Listens for the process's exit while there is something to do then. */
+function trackOpen(native: BindingBridge, open: boolean): void {
+  if (open) OPEN.add(native);
+  else OPEN.delete(native);
+  process.off('exit', stopAll);
+  if (OPEN.size > 0) process.on('exit', stopAll);
+}
+
 /** The bridge over the addon's handle. */
 export class NativeBridge implements Bridge {
   readonly display: string;
@@ -61,6 +76,7 @@ export class NativeBridge implements Bridge {
 
   constructor(native: BindingBridge) {
     this.#native = native;
+    trackOpen(native, true);
     this.display = `:${native.display}`;
     this.channel = native.channel as ChannelName;
     this.channelReason = native.channelReason;
@@ -117,6 +133,7 @@ export class NativeBridge implements Bridge {
     } catch (error) {
       this.#emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
     }
+    trackOpen(this.#native, false);
     this.deliverEvents();
     this.#emit(['closed']);
     this.#resolveClosed();

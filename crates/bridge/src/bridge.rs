@@ -171,11 +171,11 @@ impl Bridge {
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
         let host_number =
             options.host_display.number.filter(|_| options.host_display.target == Target::Local);
-        if options.display.is_some() && options.display == host_number {
-            return Err(own_display(&options.host_display));
-        }
         let listener = Listener::bind(options.display, host_number)?;
         let number = listener.number();
+        if host_number == Some(number) {
+            return Err(own_display(&options.host_display));
+        }
         let xauthority = options.runtime_dir.join(format!("xauthority-{number}"));
         let entries = xauthority::entries_for(number, &cookie);
         xauthority::write_private(&xauthority, &entries).map_err(|error| Error::RuntimeDir {
@@ -241,8 +241,16 @@ impl Bridge {
     /// Stops taking clients, lets those that are connected have what was said to them, removes the display's files.
     /// Blocks until then, a few seconds at most. Idempotent.
     pub fn close(&self) {
+        self.stop_taking();
+        let clients = self.shared.clients();
+        let waited = self.shared.client_left.wait_timeout_while(clients, STOP_MAX, |clients| *clients > 0);
+        drop(waited);
+    }
+
+    /// Stops taking clients and removes the display's files; waits for nobody. For a process that is about to end.
+    pub fn stop_taking(&self) {
         let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
-        // Held while waiting, so that every call returns only when all is done.
+        // Held while waiting, so that every call returns only when the files are gone.
         let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = acceptor.take() {
             let _ = thread.join();
@@ -311,11 +319,6 @@ impl Acceptor {
                 _ => {}
             }
         }
-        let Self { shared, listener, .. } = self;
-        drop((listener, by_path, by_name));
-        let clients = shared.clients();
-        let waited = shared.client_left.wait_timeout_while(clients, STOP_MAX, |clients| *clients > 0);
-        drop(waited);
     }
 
     fn accept(&mut self, listener: &OwnedFd) {

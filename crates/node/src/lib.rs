@@ -107,6 +107,13 @@ impl BindingBridge {
         self.bridge.stats().into()
     }
 
+    /// Stops taking clients and removes the display's files at once, on this thread; waits for nobody. For a process that
+    /// is about to end: Node runs no finalizers then.
+    #[napi(catch_unwind)]
+    pub fn stop_taking(&self) {
+        self.bridge.stop_taking();
+    }
+
     /// Stops taking clients, lets those that are connected have what was said to them (2 seconds at most), and removes
     /// the display's files. Idempotent: every call resolves when all is done.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]

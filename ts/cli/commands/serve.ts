@@ -24,7 +24,7 @@ export async function serve(settings: Settings): Promise<number> {
   );
 }
 
-/** Resolves at the first signal. A second one doesn't wait for clients: the addon removes its files when the process exits. */
+/** Resolves at the first signal. A second one doesn't wait for clients: the files are removed when the process exits. */
 function stopRequested(): Promise<void> {
   return new Promise((resolve) => {
     let requested = false;
