@@ -142,7 +142,11 @@ function reasons(packages) {
 
 function ensureNpmPackages() {
   if (npmPackagesMatchLock()) return;
-  step('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts']);
+  const options = ['--no-audit', '--no-fund', '--ignore-scripts'];
+  const exact = spawnSync('npm', ['ci', ...options], { cwd: ROOT, stdio: ['ignore', 'inherit', 'ignore'] });
+  if (exact.status === 0) return;
+  console.error('npm ci failed, perhaps because this registry lacks a version in package-lock.json; trying npm install, which may take others.');
+  step('npm', ['install', '--no-save', ...options]);
 }
 
 // Versions are compared, not times: a checkout gives the lock file a new time without changing it.
