@@ -4,7 +4,7 @@ use x11_wire::extension::{
     self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, Descriptors, Extension, PRESENT_QUERY_CAPABILITIES,
     RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
 };
-use x11_wire::request::{Head, RequestHead, UNASSIGNED};
+use x11_wire::request::{EXTENSION_FIRST, Head, RequestHead, UNASSIGNED};
 
 use crate::descriptors::{Marks, Queue};
 use crate::extensions::Class;
@@ -23,13 +23,22 @@ pub(crate) struct ClientStream<F> {
     pub(crate) position: u64,
     /// Requests begun since the set-up: the number of the current one.
     pub(crate) sequence: u64,
+    /// The last request that may have a reply and is not remembered: those of extensions, as a rule.
+    pub(crate) unremembered: u64,
     big_requests: bool,
     pub(crate) descriptors: Queue<F>,
 }
 
 impl<F> ClientStream<F> {
     pub(crate) const fn new() -> Self {
-        Self { body_left: 0, position: 0, sequence: 0, big_requests: false, descriptors: Queue::new() }
+        Self {
+            body_left: 0,
+            position: 0,
+            sequence: 0,
+            unremembered: 0,
+            big_requests: false,
+            descriptors: Queue::new(),
+        }
     }
 }
 
@@ -75,6 +84,9 @@ impl<F> Session<F> {
                 }
             }
             self.client.sequence += 1;
+            if head.major >= EXTENSION_FIRST {
+                self.client.unremembered = self.client.sequence;
+            }
             self.client.body_left = head.len;
         }
         self.client.position = start + at as u64;
@@ -93,7 +105,11 @@ impl<F> Session<F> {
     ) -> Verdict {
         match class {
             Class::Plain => Verdict::Pass(None),
-            Class::Replies => Verdict::Pass((self.pending.len() < PENDING_MAX).then_some(Answer::Pass)),
+            Class::Replies if self.pending.len() < PENDING_MAX => Verdict::Pass(Some(Answer::Pass)),
+            Class::Replies => {
+                self.client.unremembered = self.client.sequence + 1;
+                Verdict::Pass(None)
+            }
             _ if self.pending.len() >= PENDING_MAX => Verdict::Stall,
             Class::ListExtensions => Verdict::Pass(Some(Answer::ExtensionList)),
             Class::QueryExtension => self.query_extension(head, rest),
@@ -113,7 +129,10 @@ impl<F> Session<F> {
         // A server refuses a length that does not fit the name's; then there is nothing to learn.
         let fits = head.len == x11_wire::padded(from + name_len) as u64;
         let name = rest.get(from..from + name_len).filter(|_| fits);
-        Verdict::Pass(Some(Answer::Extension(name.and_then(Extension::from_name))))
+        // What is learnt opens an opcode to the client, so it must rest on this request's answer and no other's.
+        let certain = self.answers_are_certain();
+        let learn = || Answer::Extension(name.and_then(Extension::from_name));
+        Verdict::Pass(Some(if certain { learn() } else { Answer::Absent }))
     }
 
     /// Lets the server refuse the request: an opcode that it does not know, at the same place in the sequence.

@@ -113,7 +113,7 @@ impl<F> Session<F> {
         }
         if let Some(wire) = head.sequence {
             if let Some(pending) = self.match_pending(head.kind, wire, rest) {
-                self.host.sequence = pending.sequence;
+                self.reach(pending.sequence, wire);
                 self.answer(pending.answer, head, rest, at, marks);
             } else {
                 self.advance(wire);
@@ -128,6 +128,20 @@ impl<F> Session<F> {
             Kind::Error => self.pending.match_error(wire, rest.get(ERROR_MAJOR).copied()?),
             Kind::Event => None,
         }
+    }
+
+    /// Whether the answer to a request that comes now can't be confused with one that is not remembered. Fewer than
+    /// 65,537 requests under way have different numbers on the wire; libraries never have more.
+    pub(crate) const fn answers_are_certain(&self) -> bool {
+        let under_way = (self.client.sequence + 1).saturating_sub(self.host.sequence);
+        under_way <= 0x1_0000 || self.client.unremembered <= self.host.sequence
+    }
+
+    /// Notes how far the host has come: to the request that was answered, or at least to a number of these 16 bits.
+    fn reach(&mut self, answered: u64, wire: u16) {
+        let certain = self.answers_are_certain();
+        let reached = if certain { answered } else { widen(self.host.sequence, wire) };
+        self.host.sequence = reached.min(self.client.sequence);
     }
 
     /// Follows the sequence number of a message that answers nothing remembered.
@@ -161,6 +175,7 @@ impl<F> Session<F> {
                     self.extensions.learn(reply.major, extension);
                 }
             }
+            (Answer::Absent, Kind::Reply) => QueryExtensionReply::hide(rest),
             (Answer::ExtensionList, Kind::Reply) => {
                 hide_in_list(self.order, rest, |name| self.extensions.hides_name(name));
             }

@@ -2,6 +2,8 @@
 //!
 //! Every core request with a reply is remembered, and those of extensions that the session has business with. Since a
 //! server answers in order, an answer belongs either to the oldest remembered request or to one that is not remembered.
+//! The two can only be taken for one another where 65,536 requests or more are under way, some of them not remembered;
+//! [`crate::Session`] knows when that is, and then trusts no answer.
 
 use std::collections::VecDeque;
 
@@ -16,6 +18,8 @@ pub(crate) enum Answer {
     Pass,
     /// Learn the opcode, or hide it.
     Extension(Option<Extension>),
+    /// Say that there is no such extension, whatever the answer: it might be another request's.
+    Absent,
     /// Take hidden names out.
     ExtensionList,
     /// It carries as many descriptors as its second byte says.

@@ -256,6 +256,43 @@ fn any_number_of_round_trips_may_be_sent_before_one_is_read() {
 }
 
 #[test]
+fn an_extensions_reply_with_the_same_16_bits_opens_no_opcode() {
+    // A client keeps the server busy, then puts a request whose reply it controls 65,536 before a query.
+    for (noise, opens) in [(65_534, true), (65_535, false), (70_000, false)] {
+        let mut run = Run::new(ByteOrder::Little, BYTES_ONLY);
+        let wire = run.wire;
+        run.learn("RENDER", 139);
+        run.client(&wire.request(139, 0, &[0; 8])); // number 2
+        (0..noise).for_each(|_| run.client(&wire.request(127, 0, &[])));
+        run.client(&wire.query_extension("SYNC"));
+        let query = 3 + noise;
+        run.host(&wire.has_extension(2, SHM));
+        run.host(&wire.has_extension(query, 134));
+        run.to_host.clear();
+        run.client(&wire.request(SHM, 1, &[9; 12]));
+        assert_eq!(run.to_host[0], 126, "{noise}");
+        run.client(&wire.request(134, 0, &[9; 12]));
+        assert_eq!(run.to_host[16] == 134, opens, "{noise}");
+    }
+}
+
+#[test]
+fn a_reply_that_was_not_remembered_opens_no_opcode_either() {
+    let mut run = Run::new(ByteOrder::Little, BYTES_ONLY);
+    let wire = run.wire;
+    // One more than is remembered; its reply has the 16 bits of the query behind it.
+    (0..=PENDING_MAX).for_each(|_| run.client(&wire.request(43, 0, &[])));
+    run.host(&wire.reply(1, &[]));
+    (0..65_535).for_each(|_| run.client(&wire.request(127, 0, &[])));
+    run.client(&wire.query_extension("SYNC"));
+    (2..=PENDING_MAX).for_each(|sequence| run.host(&wire.reply(sequence, &[])));
+    run.host(&wire.has_extension(PENDING_MAX + 1, SHM));
+    run.to_host.clear();
+    run.client(&wire.request(SHM, 1, &[9; 12]));
+    assert_eq!(run.to_host[0], 126);
+}
+
+#[test]
 fn a_server_that_skips_answers_does_not_stall_the_rest() {
     let mut run = Run::new(ByteOrder::Little, BYTES_ONLY);
     let wire = run.wire;

@@ -24,7 +24,7 @@ use crate::spin::Spinner;
 use crate::stats::Totals;
 use crate::uplink::Uplink;
 
-/// When one side has gone, the other has this long to take what was said to it.
+/// When one side has gone, the other may take this long between two steps of taking what was said to it.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 /// The same when the bridge stops.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
@@ -126,6 +126,7 @@ impl<'a> Relay<'a> {
             // Both, whatever the first says: neither direction may starve the other.
             if self.step_up() | self.step_down() {
                 spinner.found();
+                self.linger_on();
             } else if !spinner.look_again() {
                 self.tell();
                 spinner.sleep(|| self.sleep());
@@ -144,6 +145,13 @@ impl<'a> Relay<'a> {
 
     fn is_over(&self) -> bool {
         self.host_over && (self.client_gone || !(self.downlink.is_ready() || self.client_full))
+    }
+
+    /// One side has gone, and the rest is on its way: it gets more time with every step that it makes.
+    fn linger_on(&mut self) {
+        if self.deadline.is_some() && self.heard && !self.stopping && !self.host_over {
+            self.deadline = Some(Instant::now() + LINGER_MAX);
+        }
     }
 
     /// Client → host: sends what is ready, then reads more. Whether anything moved.
