@@ -84,7 +84,7 @@ impl<'a> Relay<'a> {
         socket: OwnedFd,
         accepted: Accepted,
     ) -> Result<Self, Errno> {
-        let Accepted { order, channel, host_setup, descriptors } = accepted;
+        let Accepted { order, channel, host_setup, descriptors, deadline } = accepted;
         let mut session = Session::new(order, channel.carries());
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
@@ -108,7 +108,7 @@ impl<'a> Relay<'a> {
             refusal: None,
             stopping: false,
             at_rest: false,
-            deadline: Some(Instant::now() + shared.host_timeout),
+            deadline: Some(deadline),
             reason: None,
             totals: Totals::default(),
             told: Totals::default(),

@@ -29,6 +29,8 @@ pub(crate) struct Accepted {
     pub(crate) host_setup: Vec<u8>,
     /// Descriptors that came with the set-up's bytes: they belong to requests behind it.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// Until then the host has to have answered.
+    pub(crate) deadline: Instant,
 }
 
 /// A client that may not.
@@ -56,15 +58,12 @@ struct Asked {
 pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> Result<Accepted, Rejected> {
     let mut descriptors = vec![];
     let Asked { order, version } = read_set_up(shared, client, heard, &mut descriptors)?;
+    let deadline = Instant::now() + shared.host_timeout;
     let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
     let (channel, peer) = open(shared).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, peer);
-    Ok(Accepted {
-        order,
-        channel,
-        host_setup: Handshake::host_setup(order, version, cookie.as_ref()),
-        descriptors,
-    })
+    let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
+    Ok(Accepted { order, channel, host_setup, descriptors, deadline })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.
