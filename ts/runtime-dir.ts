@@ -33,7 +33,7 @@ function makeDirectory(path: string): Result<void, BridgeError> {
     return ok();
   } catch (error) {
     const code = codeOf(error);
-    return code === 'EEXIST' ? ok() : err(unusable(path, `can't be made (${code})`));
+    return code === 'EEXIST' ? ok() : err(unusable(path, `can't be made (${code}): name another one`));
   }
 }
 
@@ -45,7 +45,7 @@ function checkPrivate(path: string): Result<string, BridgeError> {
 /** A link could be turned elsewhere, and a foreign or open directory lets others read the cookie. */
 function privacyProblem(stats: Stats): string | undefined {
   if (stats.isSymbolicLink()) return 'is a symbolic link: name the directory itself';
-  if (!stats.isDirectory()) return "isn't a directory";
+  if (!stats.isDirectory()) return "isn't a directory: name another one";
   if (stats.uid !== userId()) return `belongs to user ${stats.uid}: name another one`;
   if ((stats.mode & 0o077) !== 0) return `is open to other users (mode ${(stats.mode & 0o777).toString(8)}): name one of mode 700, or one that doesn't exist yet`;
   return undefined;
