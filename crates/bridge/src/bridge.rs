@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -114,6 +114,8 @@ pub(crate) struct Shared {
     pub(crate) meter: Meter,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
     pub(crate) stop: OwnedFd,
+    /// The same for threads that are too busy to sleep.
+    pub(crate) stopped: AtomicBool,
     clients_max: usize,
     clients: Mutex<usize>,
     client_left: Condvar,
@@ -138,6 +140,7 @@ impl Shared {
             events: Events::new(notify),
             meter: Meter::default(),
             stop,
+            stopped: AtomicBool::default(),
             clients_max: options.clients_max,
             clients: Mutex::default(),
             client_left: Condvar::new(),
@@ -249,6 +252,7 @@ impl Bridge {
 
     /// Stops taking clients and removes the display's files; waits for nobody. For a process that is about to end.
     pub fn stop_taking(&self) {
+        self.shared.stopped.store(true, Relaxed);
         let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
         // Held while waiting, so that every call returns only when the files are gone.
         let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);

@@ -172,6 +172,24 @@ fn closing_ends_although_neither_side_of_a_client_does_anything() {
 }
 
 #[test]
+fn closing_ends_clients_that_never_pause() {
+    for channel in CHANNELS {
+        let lab = Lab::new(channel);
+        let (mut client, mut server) = lab.pair(ByteOrder::Little);
+        let flood = requests::no_operation(ByteOrder::Little).repeat(10_000);
+        std::thread::scope(|scope| {
+            scope.spawn(move || while client.stream.send(&flood).is_ok() {});
+            scope.spawn(move || {
+                let mut buffer = vec![0; 100_000];
+                while server.stream.receive(&mut buffer, &mut vec![]).is_ok_and(|bytes| bytes > 0) {}
+            });
+            lab.bridge.close();
+            assert_eq!(lab.bridge.stats().clients, 0, "{channel:?}");
+        });
+    }
+}
+
+#[test]
 fn a_bridge_to_itself_is_refused_and_leaves_nothing() {
     let folder = lab::Folder::new();
     let number = 20_999;

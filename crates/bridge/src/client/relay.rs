@@ -123,6 +123,11 @@ impl<'a> Relay<'a> {
                 self.expire();
                 continue;
             }
+            // Relaxed: nothing else is read on the strength of it.
+            if !self.stopping && self.shared.stopped.load(Relaxed) {
+                self.stopping = true;
+                self.deadline = Some(Instant::now() + DRAIN_MAX);
+            }
             // Both, whatever the first says: neither direction may starve the other.
             if self.step_up() | self.step_down() {
                 spinner.found();
@@ -392,11 +397,6 @@ impl<'a> Relay<'a> {
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let ready = rustix::event::poll(&mut polled, timeout.as_ref());
         self.at_rest = ready == Ok(0);
-        let [stop, ..] = polled;
-        if !stop.revents().is_empty() {
-            self.stopping = true;
-            self.deadline = Some(Instant::now() + DRAIN_MAX);
-        }
         if self.at_rest {
             self.release();
         }
