@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { assertOneSentence, displayFiles, exists, ROOT, startServe, x11bridge } from '../support/command.js';
 import { finish } from '../support/processes.js';
@@ -9,7 +9,6 @@ import { startXvfb, type Xvfb } from '../support/xvfb.js';
 /** Far from the numbers that `auto` takes, and from those of people. */
 const DISPLAY = ':4711';
 const IS_ROOT = process.getuid?.() === 0;
-const NOBODY = 65_534;
 
 describe('a start that fails', () => {
   let server: Xvfb;
@@ -66,16 +65,12 @@ describe('a start that fails', () => {
 
   it('because the runtime directory cannot be written names it, and leaves nothing behind', async () => {
     using folder = new TemporaryFolder();
-    chmodSync(folder.path, 0o755);
     const inner = folder.file('inner');
     mkdirSync(inner, { mode: 0o500 });
-    // Root may write anywhere, so it becomes nobody for this.
-    if (IS_ROOT) chownSync(inner, NOBODY, NOBODY);
-    const args = ['serve', '--host-display', server.display, '--display', DISPLAY, '--runtime-dir', inner];
-    const who = IS_ROOT ? { uid: NOBODY, gid: NOBODY } : {};
-    // Nobody may not write coverage data either.
-    const env = { ...process.env, NODE_V8_COVERAGE: undefined };
-    const result = await finish(process.execPath, [`${ROOT}/dist/cli/main.js`, ...args], { ...who, env });
+    const command = [process.execPath, `${ROOT}/dist/cli/main.js`, 'serve', '--host-display', server.display, '--display', DISPLAY, '--runtime-dir', inner];
+    // Root may write anywhere, unless it gives up that capability.
+    const [program = '', ...args] = IS_ROOT ? ['setpriv', '--bounding-set=-dac_override', ...command] : command;
+    const result = await finish(program, args);
     assertRefused(result);
     assert.ok(result.stderr.includes(inner), result.stderr);
     assertNothingLeft(inner);
@@ -111,7 +106,9 @@ describe('a start that fails', () => {
 });
 
 describe('an unexpected failure', () => {
-  const THROW = `setTimeout(() => { throw new Error('made up\\nfor this test') }, 300)`;
+  /** Throws when the bridge has said on stdout that it is ready. */
+  const THROW = `const write = process.stdout.write.bind(process.stdout);
+    process.stdout.write = (text, ...rest) => { if (text.includes('DISPLAY=')) setImmediate(() => { throw new Error('made up\\nfor this test') }); return write(text, ...rest); };`;
 
   function withHook(folder: TemporaryFolder, env: NodeJS.ProcessEnv = {}) {
     const hook = folder.file('hook.cjs');
@@ -134,6 +131,6 @@ describe('an unexpected failure', () => {
 
   it('shows where it comes from with X11BRIDGE_DEBUG=1', async () => {
     using folder = new TemporaryFolder();
-    assert.match((await withHook(folder, { X11BRIDGE_DEBUG: '1' })).stderr, /at .*hook\.cjs:1/);
+    assert.match((await withHook(folder, { X11BRIDGE_DEBUG: '1' })).stderr, /at .*hook\.cjs:2/);
   });
 });
