@@ -15,6 +15,8 @@ interface Failure<Kind extends string> {
 
 /** An option's value makes no sense. */
 export type InvalidOption = Failure<'invalid-option'>;
+/** A configuration file can't be read, or has a key or value that makes no sense; the message names the line. */
+export type InvalidConfig = Failure<'invalid-config'>;
 /** The display number that was asked for belongs to another X server or bridge. */
 export type DisplayTaken = Failure<'display-taken'>;
 /** Every display number that `auto` may try is taken. */
@@ -35,6 +37,7 @@ export type InternalFault = Failure<'internal'>;
 /** Why a bridge could not start. */
 export type BridgeError =
   | InvalidOption
+  | InvalidConfig
   | DisplayTaken
   | NoFreeDisplay
   | PermissionDenied
@@ -49,6 +52,7 @@ export type BridgeErrorKind = BridgeError['kind'];
 
 const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'invalid-option': 'user',
+  'invalid-config': 'user',
   'display-taken': 'user',
   'no-free-display': 'user',
   'permission-denied': 'user',
@@ -79,6 +83,7 @@ export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
   switch (kind) {
     case 'invalid-option':
       return 2;
+    case 'invalid-config':
     case 'display-taken':
     case 'no-free-display':
     case 'permission-denied':

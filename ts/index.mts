@@ -12,6 +12,7 @@ export type {
   ChannelName,
   ClientClosed,
   ClientConnected,
+  LiveOptions,
   LogLevel,
   LogLine,
   Totals,

@@ -8,7 +8,7 @@ import { failure, type BridgeError } from './errors.js';
 import type { Bridge } from './session/bridge.js';
 import { startSession } from './session/start.js';
 
-export type { BridgeOptions, ChannelName } from './config/options.js';
+export type { BridgeOptions, ChannelName, LiveOptions } from './config/options.js';
 export type { BlamedSide, BridgeError, BridgeErrorKind } from './errors.js';
 export type { Bridge, BridgeStats } from './session/bridge.js';
 export type { BridgeEvents, ClientClosed, ClientConnected, LogLevel, LogLine, Totals } from './session/events.js';
@@ -31,7 +31,7 @@ export function startBridge(options: BridgeOptions = {}): ResultAsync<Bridge, Br
 const start = Result.fromThrowable(
   (options: BridgeOptions): Result<Bridge, BridgeError> =>
     splitSignal(options).andThen(({ raw, signal }) =>
-      resolveOptions(raw, process.env, (option) => option).andThen((config) => startSession(config, process.env, signal)),
+      resolveOptions(raw, process.env).andThen((config) => startSession(config, process.env, signal)),
     ),
   (error) => failure('internal', String(error)),
 );

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
-import { startBridge, type Bridge, type BridgeOptions, type ClientClosed, type ClientConnected } from 'x11bridge';
+import { startBridge, type Bridge, type BridgeOptions, type ClientClosed, type ClientConnected, type LiveOptions } from 'x11bridge';
 import { displayFiles, exists, ROOT } from '../support/command.js';
 import { eventually, finish, Running } from '../support/processes.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -55,6 +55,20 @@ describe('a bridge', () => {
     await bridge.close();
     assert.equal(ends, 1);
     assert.equal(bridge.stats().clients, 0);
+  });
+
+  it('changes options while it runs, for clients to come, and refuses those that make no sense', async () => {
+    await using bridge = await started();
+    const connected = new Promise((resolve) => bridge.once('client-connected', resolve));
+    await using first = new Running('xev', [], { env: clientEnv(bridge) });
+    await connected;
+    assert.ok(bridge.reconfigure({ clientsMax: 1 }).isOk());
+    assert.match((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).stderr, /more than 1 clients are connected/);
+    const senseless = [{ clientsMax: 0 }, { spin: 'on' }, { display: ':3' }, { hostDisplay: ':3' }, { dance: 1 }, null] as unknown as LiveOptions[];
+    for (const options of senseless) assert.equal(bridge.reconfigure(options)._unsafeUnwrapErr().kind, 'invalid-option', JSON.stringify(options));
+    assert.ok(bridge.reconfigure({}).isOk());
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
+    assert.equal(first.child.exitCode, null);
   });
 
   it('ends its clients when it closes, and says so before "closed"', async () => {

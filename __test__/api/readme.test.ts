@@ -26,6 +26,7 @@ describe('the README', () => {
     // An object, so that the compiler misses none.
     const kinds: Record<BridgeErrorKind, true> = {
       'invalid-option': true,
+      'invalid-config': true,
       'display-taken': true,
       'no-free-display': true,
       'permission-denied': true,
@@ -44,7 +45,7 @@ describe('the README', () => {
     for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md']) {
       const text = readFileSync(join(ROOT, document), 'utf8');
       for (const [, script = ''] of text.matchAll(/\bnpm run (\w+)/g)) assert.ok(scripts[script], `${document}: npm run ${script}`);
-      for (const [, file = ''] of text.matchAll(/\]\((?!https?:)([^)]+)\)/g)) assert.ok(existsSync(join(ROOT, file)), `${document}: ${file}`);
+      for (const [, file = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) assert.ok(existsSync(join(ROOT, file)), `${document}: ${file}`);
     }
     for (const [name, command] of Object.entries(scripts)) {
       assert.ok(existsSync(join(ROOT, command.replace('node ', ''))), `${name}: ${command}`);

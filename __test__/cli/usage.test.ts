@@ -13,7 +13,7 @@ describe('the command line', () => {
   });
 
   it('explains itself and each command on stdout', async () => {
-    for (const args of [['--help'], ['run', '--help'], ['serve', '--help']]) {
+    for (const args of [['--help'], ['run', '--help'], ['serve', '--help'], ['config', '--help'], ['config', 'show', '--help'], ['config', 'check', '--help']]) {
       const { code, stdout, stderr } = await x11bridge(args);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Usage: x11bridge/);
@@ -27,7 +27,7 @@ describe('the command line', () => {
     assert.ok(flags.length >= 9, `the README's table has ${flags.length} options`);
     for (const command of ['run', 'serve']) {
       const { stdout } = await x11bridge([command, '--help']);
-      const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag).filter((flag) => flag !== '--help');
+      const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag).filter((flag) => !['--help', '--json', '--config'].includes(flag ?? ''));
       assert.deepEqual(listed.toSorted(), flags.toSorted());
     }
   });
@@ -56,6 +56,10 @@ describe('the command line', () => {
     ['serve', '--dispaly', ':1'],
     ['serve', 'extra'],
     ['run'],
+    ['config', 'dance'],
+    ['config', 'check'],
+    ['config', 'show', 'extra'],
+    ['serve', '--config'],
     ['run', '--'],
     ['run', '--loud', 'true'],
     ['serve', '--host-display'],

@@ -29,7 +29,7 @@ describe('the addon', () => {
   });
 
   function options(more: Partial<BindingOptions> = {}): BindingOptions {
-    return { hostDisplay: server.display, runtimeDir: folder.path, channel: 'auto', ...more };
+    return { hostDisplay: server.display, runtimeDir: folder.path, channel: 'auto', live: {}, ...more };
   }
 
   function start(more: Partial<BindingOptions> = {}, onEvents: () => void = IGNORE): BindingBridge {
@@ -76,11 +76,11 @@ describe('the addon', () => {
       { channel: '' },
       { channel: 'pigeon' },
       { display: 59_536 },
-      { spinMicros: 1001 },
-      { hostTimeoutMs: 0 },
-      { hostTimeoutMs: 600_001 },
-      { clientsMax: 0 },
-      { clientsMax: 65_537 },
+      { live: { spinMicros: 1001 } },
+      { live: { hostTimeoutMs: 0 } },
+      { live: { hostTimeoutMs: 600_001 } },
+      { live: { clientsMax: 0 } },
+      { live: { clientsMax: 65_537 } },
     ];
     for (const more of senseless) {
       const { kind, message, side, retry } = refusal(more);
@@ -90,7 +90,7 @@ describe('the addon', () => {
   });
 
   it('takes numbers at their limits', async () => {
-    for (const more of [{ spinMicros: 0 }, { spinMicros: 1000 }, { clientsMax: 1 }, { clientsMax: 65_536 }, { hostTimeoutMs: 1 }, { hostTimeoutMs: 600_000 }, { display: 59_535 }]) await start(more).close();
+    for (const more of [{ live: { spinMicros: 0 } }, { live: { spinMicros: 1000 } }, { live: { clientsMax: 1 } }, { live: { clientsMax: 65_536 } }, { live: { hostTimeoutMs: 1 } }, { live: { hostTimeoutMs: 600_000 } }, { display: 59_535 }]) await start(more).close();
   });
 
   it('tells a taken display from a runtime directory that is missing', () => {
@@ -117,7 +117,7 @@ describe('the addon', () => {
       [{ ...options(), runtimeDir: null }, IGNORE],
       [{ ...options(), channel: Symbol('x') }, IGNORE],
       [{ ...options(), display: 'one' }, IGNORE],
-      [{ ...options(), clientsMax: 5n }, IGNORE],
+      [{ ...options(), live: { clientsMax: 5n } }, IGNORE],
     ];
     const outcome = (args: unknown[]): unknown => {
       try {

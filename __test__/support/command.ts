@@ -7,10 +7,11 @@ import { finish, Running, type Finished } from './processes.js';
 
 /** The repository's top folder. */
 export const ROOT = join(__dirname, '../..');
-const COMMAND = join(ROOT, 'dist/cli/main.js');
+/** The command's file, to be run by Node. */
+export const COMMAND = join(ROOT, 'dist/cli/main.js');
 
 export interface CommandOptions {
-  /** Over this process's environment, from which DISPLAY and XAUTHORITY are taken away; undefined removes a variable. */
+  /** Over this process's environment, from which displays and settings are taken away; undefined removes a variable. */
   readonly env?: NodeJS.ProcessEnv;
   readonly limitMs?: number;
 }
@@ -60,8 +61,9 @@ export function exists(path: string): boolean {
 }
 
 function spawnOptions({ env, ...rest }: CommandOptions) {
-  const { DISPLAY: _, XAUTHORITY: __, ...inherited } = process.env;
-  return { ...rest, env: { ...inherited, ...env } };
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(DISPLAY|XAUTHORITY|X11BRIDGE_.*)$/.test(name));
+  // No settings of the person who runs the tests.
+  return { ...rest, env: { ...Object.fromEntries(inherited), X11BRIDGE_CONFIG: '/dev/null', ...env } };
 }
 
 /** Asserts that stderr is one sentence from the command, and no stack trace. */

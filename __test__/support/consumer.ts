@@ -22,7 +22,7 @@ export class Consumer implements Disposable {
     writeFileSync(folder.file('package.json'), JSON.stringify({ name: 'consumer', type, private: true }));
     await unpackInto(modules, folder);
     installAddon(modules);
-    for (const dependency of ['neverthrow', 'commander']) {
+    for (const dependency of ['neverthrow', 'commander', 'smol-toml']) {
       symlinkSync(join(ROOT, 'node_modules', dependency), join(modules, dependency));
     }
     return new Consumer(folder);

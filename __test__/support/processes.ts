@@ -50,7 +50,9 @@ export class Running implements AsyncDisposable {
       if (source === null || source.readableEnded || source.destroyed) {
         throw new Error(`ended without ${String(pattern)} on ${stream}; stdout: ${this.stdout} stderr: ${this.stderr}`);
       }
-      await Promise.race([once(source, 'data'), once(source, 'close')]);
+      // The one that does not come must not stay and listen.
+      const { signal, abort } = cancellation();
+      await Promise.race([once(source, 'data', { signal }), once(source, 'close', { signal })]).finally(abort);
     }
   }
 
@@ -66,6 +68,11 @@ export class Running implements AsyncDisposable {
       clearTimeout(this.#limit);
     }
   }
+}
+
+function cancellation(): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort() };
 }
 
 /** Runs a program to its end. */

@@ -3,6 +3,7 @@ import { exitCodeOf, failure, isErrorKind, type BridgeErrorKind } from '../../di
 
 const KINDS: readonly BridgeErrorKind[] = [
   'invalid-option',
+  'invalid-config',
   'display-taken',
   'no-free-display',
   'permission-denied',

@@ -23,6 +23,10 @@ class ScriptedBinding {
     throw new Error('not scripted');
   }
 
+  reconfigure(): null {
+    return null;
+  }
+
   /** The process of the tests exits with some of these open. */
   stopTaking(): void {}
 

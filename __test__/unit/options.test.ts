@@ -5,11 +5,11 @@ import { resolveOptions, type RawOptions } from '../../dist/config/resolve.js';
 const ENV = { DISPLAY: ':0' };
 
 function resolve(raw: RawOptions, env: NodeJS.ProcessEnv = ENV): BridgeConfig {
-  return resolveOptions(raw, env, (option) => option)._unsafeUnwrap();
+  return resolveOptions(raw, env)._unsafeUnwrap();
 }
 
 function problem(raw: RawOptions, env: NodeJS.ProcessEnv = ENV): string {
-  const error = resolveOptions(raw, env, (option) => option)._unsafeUnwrapErr();
+  const error = resolveOptions(raw, env)._unsafeUnwrapErr();
   assert.equal(error.kind, 'invalid-option');
   return error.message;
 }
@@ -25,6 +25,7 @@ describe('options', () => {
       clientsMax: undefined,
       hostTimeout: undefined,
       runtimeDir: undefined,
+      logLevel: 'warn',
     });
   });
 
@@ -42,7 +43,8 @@ describe('options', () => {
     assert.match(problem({}, { DISPLAY: '' }), /there is no X server/);
   });
 
-  it('refuse names that do not exist', () => {
+  it('refuse names that do not exist, and those of the command alone', () => {
+    assert.equal(problem({ logLevel: 'info' } as RawOptions), 'there is no option named logLevel');
     assert.equal(problem({ hostdisplay: ':0' } as RawOptions), 'there is no option named hostdisplay');
   });
 
@@ -58,7 +60,7 @@ describe('options', () => {
   ];
   for (const [name, good, bad] of limits) {
     it(`take the values of ${name} at their limits`, () => {
-      for (const value of good) assert.ok(resolveOptions({ [name]: value }, ENV, String).isOk(), String(value));
+      for (const value of good) assert.ok(resolveOptions({ [name]: value }, ENV).isOk(), String(value));
     });
 
     it(`refuse senseless values of ${name} in one sentence with its name`, () => {

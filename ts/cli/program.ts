@@ -2,23 +2,16 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
-import { LOG_LEVELS, OPTION_RULES, type LogVerbosity, type OptionName } from '../config/options.js';
-import type { RawOptions } from '../config/resolve.js';
-import { failure } from '../errors.js';
-import { complain, complainAbout } from './terminal.js';
-
-/** What every command takes. */
-export interface Settings {
-  readonly raw: RawOptions;
-  readonly json: boolean;
-  readonly logLevel: LogVerbosity;
-}
+import { Command, CommanderError } from 'commander';
+import { withSettings, type Invocation } from './invocation.js';
+import { complain } from './terminal.js';
 
 const PROGRAM_HELP = `
 "x11bridge COMMAND --help" shows the options of a command.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage; "run" ends with the code of the program that it runs.
+Settings: /etc/x11bridge/config.toml, $XDG_CONFIG_HOME/x11bridge/config.toml (or ~/.config), variables such as
+X11BRIDGE_LOG_LEVEL, and options; what comes later in this list wins.
 Environment: X11BRIDGE_DEBUG=1 shows where an unexpected failure comes from.`;
 
 const RUN_HELP = `
@@ -31,8 +24,24 @@ SIGTERM and SIGHUP are sent on to COMMAND, and so are SIGINT and SIGQUIT unless 
 const SERVE_HELP = `
 Example: x11bridge serve --display :7 --host-display :0
 
-Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 1 when the bridge can't start, 2 for wrong usage.
+SIGHUP reads the configuration files again: what can change without a new start holds from then on, and no client is lost.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when the bridge can't start, 2 for wrong usage.
 A second signal ends it at once, with 128 + its number.`;
+
+const CONFIG_HELP = `
+Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
+
+const CONFIG_SHOW_HELP = `
+The text is a configuration file itself. With the options of "serve" it shows what would hold then.
+Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
+
+const CONFIG_CHECK_HELP = `
+Every fault gets a line with the file, the line, the key and what was expected.
+Exit codes: 0 when there is no fault, 1 when there is one, 2 wrong usage.`;
+
+interface Outcome {
+  code: number;
+}
 
 /**
  * Runs the command.
@@ -40,7 +49,7 @@ A second signal ends it at once, with 128 + its number.`;
  * @returns the exit code
  */
 export async function runProgram(argv: readonly string[]): Promise<number> {
-  const outcome = { code: 0 };
+  const outcome: Outcome = { code: 0 };
   try {
     await createProgram(outcome).parseAsync(argv);
     return outcome.code;
@@ -50,7 +59,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(outcome: { code: number }): Command {
+function createProgram(outcome: Outcome): Command {
   const program = new Command('x11bridge')
     .description('Carries X11 clients to an X server.')
     .version(packageVersion(), '--version', 'print the version')
@@ -60,68 +69,69 @@ function createProgram(outcome: { code: number }): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  program.addCommand(runCommand(program, outcome));
-  program.addCommand(serveCommand(program, outcome));
+  for (const add of [runCommand, serveCommand, configCommand]) add(program, outcome);
   return program;
 }
 
-function runCommand(program: Command, outcome: { code: number }): Command {
-  return withOptions(program.createCommand('run').copyInheritedSettings(program), 'write a line of JSON for each client to stderr; stdout is for COMMAND')
+function runCommand(program: Command, outcome: Outcome): Command {
+  return withSettings(subcommand(program, 'run'))
+    .option('--json', 'write a line of JSON for each client to stderr; stdout is for COMMAND')
     .description('start a bridge and COMMAND with DISPLAY and XAUTHORITY set; end with its exit code')
     .usage('[options] -- COMMAND [ARGUMENT...]')
     .argument('<command...>', 'the program to run and its arguments')
     .passThroughOptions()
     .addHelpText('after', RUN_HELP)
-    .action(async (command: string[], options: Record<string, unknown>) => {
+    .action(async (command: string[], invocation: Invocation) => {
       const { run } = await import('./commands/run.js');
-      outcome.code = await withSettings(options, (settings) => run(command, settings));
+      outcome.code = await run(command, invocation);
     });
 }
 
-function serveCommand(program: Command, outcome: { code: number }): Command {
-  return withOptions(program.createCommand('serve').copyInheritedSettings(program), 'write a line of JSON to stdout when ready, and for each client that comes or goes')
+function serveCommand(program: Command, outcome: Outcome): Command {
+  return withSettings(subcommand(program, 'serve'))
+    .option('--json', 'write a line of JSON to stdout when ready, and for each client that comes or goes')
     .description('start a bridge and keep it until SIGTERM or SIGINT')
     .usage('[options]')
     .addHelpText('after', SERVE_HELP)
-    .action(async (options: Record<string, unknown>) => {
+    .action(async (invocation: Invocation) => {
       const { serve } = await import('./commands/serve.js');
-      outcome.code = await withSettings(options, serve);
+      outcome.code = await serve(invocation);
     });
 }
 
-function withOptions(command: Command, jsonHelp: string): Command {
-  for (const name of optionNames()) {
-    const { flag, argument, help, fallback } = OPTION_RULES[name];
-    command.addOption(new Option(`--${flag} <${argument}>`, `${help} (default: ${fallback})`));
-  }
-  return command
-    .option('--json', jsonHelp)
-    .option(`--log-level <${LOG_LEVELS.join('|')}>`, 'what to write to stderr (default: warn)')
-    .helpOption('--help', 'print this help');
+function configCommand(program: Command, outcome: Outcome): Command {
+  const config = subcommand(program, 'config').description('show the settings, or check a file with some').addHelpText('after', CONFIG_HELP);
+  withSettings(subcommand(config, 'show'))
+    .option('--json', 'write one line of JSON')
+    .description('print every setting, and where its value comes from')
+    .usage('[options]')
+    .addHelpText('after', CONFIG_SHOW_HELP)
+    .action(async (invocation: Invocation) => {
+      const { showConfig } = await import('./commands/config.js');
+      outcome.code = showConfig(invocation);
+    });
+  subcommand(config, 'check')
+    .description('check a configuration file')
+    .argument('<file>', 'the file')
+    .addHelpText('after', CONFIG_CHECK_HELP)
+    .action(async (file: string) => {
+      const { checkConfig } = await import('./commands/config.js');
+      outcome.code = checkConfig(file);
+    });
+  subcommand(config, 'schema')
+    .description('print the JSON Schema of a configuration file, for editors')
+    .action(async () => {
+      const { printSchema } = await import('./commands/config.js');
+      outcome.code = printSchema();
+    });
+  return config;
 }
 
-async function withSettings(options: Record<string, unknown>, act: (settings: Settings) => Promise<number>): Promise<number> {
-  const { json = false, logLevel = 'warn', ...texts } = options;
-  if (!isLogLevel(logLevel)) {
-    return complainAbout(failure('invalid-option', `--log-level must be one of ${LOG_LEVELS.join(', ')}, not ${JSON.stringify(logLevel)}`));
-  }
-  return act({ raw: rawOptions(texts), json: json === true, logLevel });
-}
-
-function isLogLevel(value: unknown): value is LogVerbosity {
-  return LOG_LEVELS.some((level) => level === value);
-}
-
-function rawOptions(texts: Record<string, unknown>): RawOptions {
-  return Object.fromEntries(optionNames().map((name) => [name, OPTION_RULES[name].numeric ? numberIfDecimal(texts[name]) : texts[name]]));
-}
-
-function numberIfDecimal(text: unknown): unknown {
-  return typeof text === 'string' && /^\d+(\.\d+)?$/.test(text) ? Number(text) : text;
-}
-
-function optionNames(): OptionName[] {
-  return Object.keys(OPTION_RULES) as OptionName[];
+/** Adds a command below another. */
+function subcommand(parent: Command, name: string): Command {
+  const command = parent.createCommand(name).copyInheritedSettings(parent).helpOption('--help', 'print this help').helpCommand(false);
+  parent.addCommand(command);
+  return command;
 }
 
 /** Commander's own wording on one line, with the way to the help. */

@@ -1,5 +1,7 @@
 // What the command writes, and where.
 
+import { closeSync, openSync } from 'node:fs';
+import { Result } from 'neverthrow';
 import { exitCodeOf, type BridgeError } from '../errors.js';
 
 /** How a sentence about a fault of our own ends. */
@@ -27,4 +29,23 @@ export function complainAbout(error: BridgeError): 1 | 2 {
 /** Who reads our output may go away, and a disk may fill up; the clients of the bridge must not suffer from either. */
 export function ignoreClosedStreams(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}
+
+/**
+ * Lets go of a terminal that has hung up, when the process exits: Node resets it then, and aborts when that fails.
+ */
+export function abandonTerminalAtExit(): void {
+  process.on('exit', () => {
+    for (const descriptor of [0, 1, 2]) Result.fromThrowable(closeSync)(descriptor);
+  });
+}
+
+/** Whether this process has a terminal that can still be reached; it may be redirected all the same. */
+export function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,6 +1,4 @@
-// The options of a bridge: their types, and one table with the rules that the command line and the API share.
-
-import { err, ok, type Result } from 'neverthrow';
+// The options of a bridge, as its callers write them and as the session needs them.
 
 /** How client bytes reach the X server. `loopback` runs the whole virtual-machine protocol within this process, `socket` relays to the server's Unix socket. */
 export type ChannelName = 'loopback' | 'socket';
@@ -45,145 +43,24 @@ export interface BridgeConfig {
   readonly runtimeDir: string | undefined;
 }
 
-/** X11 over TCP uses port 6000 + N, so no display number beyond this one exists. */
-const DISPLAY_MAX = 65_535 - 6000;
-/** Longer spinning than this burns more than any wake-up costs. */
-const SPIN_MICROS_MAX = 1000;
-/** The addon's own limit: every client needs descriptors and threads, which a process has no more of. */
-const CLIENTS_MAX = 65_536;
+/** The options that may change while a bridge runs; what is left out takes its default. */
+export type LiveOptions = Pick<BridgeOptions, 'hostXauthority' | 'spin' | 'clientsMax' | 'hostTimeout'>;
 
-/** A server that takes longer is not there; a shorter limit would not let a busy one answer. In seconds. */
-const HOST_TIMEOUT = { min: 0.1, max: 600 };
+/** The same after validation. */
+export type LiveConfig = Pick<BridgeConfig, keyof LiveOptions>;
 
-/** One option: how it is written and checked. `check` gives the checked value, or what is wrong after the value's name. */
-export interface OptionRule<Value> {
-  /** The name on the command line, without dashes. */
-  readonly flag: string;
-  /** The placeholder in the help text. */
-  readonly argument: string;
-  readonly help: string;
-  /** What holds when it isn't given; for the help text. */
-  readonly fallback: string;
-  /** Whether digits on the command line stand for a number. */
-  readonly numeric?: true;
-  readonly check: (value: unknown) => Result<Value, string>;
-}
-
-type Rules = { readonly [Name in OptionName]: OptionRule<BridgeConfig[Name]> };
-
-/** The names that `--log-level` takes, from the quietest on. */
+/** The names of log levels, from the quietest on. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 
 /** How much the command writes to stderr. */
 export type LogVerbosity = (typeof LOG_LEVELS)[number];
 
-/** The rule of each option, in the order of the help text. */
-export const OPTION_RULES: Rules = {
-  display: {
-    flag: 'display',
-    argument: ':N|auto',
-    help: 'display number to serve',
-    fallback: 'auto, the first free one',
-    check: checkDisplay,
-  },
-  hostDisplay: {
-    flag: 'host-display',
-    argument: 'NAME',
-    help: 'X server to carry clients to: :0, :0.0, unix:0, host:0.0 or the path of a socket',
-    fallback: '$DISPLAY',
-    check: (value) => checkText(value, 'the name of a display, such as :0'),
-  },
-  hostXauthority: {
-    flag: 'host-xauthority',
-    argument: 'FILE',
-    help: "Xauthority file with that server's cookie",
-    fallback: '$XAUTHORITY, else ~/.Xauthority',
-    check: (value) => checkText(value, 'the path of a file'),
-  },
-  channel: {
-    flag: 'channel',
-    argument: 'auto|loopback|socket',
-    help: 'how bytes reach the X server',
-    fallback: 'auto',
-    check: checkChannel,
-  },
-  spin: {
-    flag: 'spin',
-    argument: 'auto|off|MICROS',
-    help: `how long to try again before sleeping, up to ${SPIN_MICROS_MAX} microseconds`,
-    fallback: 'auto',
-    numeric: true,
-    check: checkSpin,
-  },
-  clientsMax: {
-    flag: 'clients-max',
-    argument: 'N',
-    help: `how many clients may be connected at once, up to ${CLIENTS_MAX}`,
-    fallback: '512',
-    numeric: true,
-    check: (value) => checkInteger(value, CLIENTS_MAX, `a number from 1 to ${CLIENTS_MAX}`),
-  },
-  hostTimeout: {
-    flag: 'host-timeout',
-    argument: 'SECONDS',
-    help: `how long the X server may take to answer a client's set-up, ${HOST_TIMEOUT.min} to ${HOST_TIMEOUT.max}`,
-    fallback: '4.5',
-    numeric: true,
-    check: checkHostTimeout,
-  },
-  runtimeDir: {
-    flag: 'runtime-dir',
-    argument: 'DIR',
-    help: 'folder for the private Xauthority file',
-    fallback: '$XDG_RUNTIME_DIR/x11bridge, else a folder of your own in $TMPDIR or /tmp',
-    check: checkAbsolutePath,
-  },
-};
-
-function checkDisplay(value: unknown): Result<number | undefined, string> {
-  if (value === 'auto') return ok(undefined);
-  const digits = typeof value === 'string' ? /^:(\d{1,5})$/.exec(value)?.[1] : undefined;
-  const number = Number(digits ?? Number.NaN);
-  return number <= DISPLAY_MAX ? ok(number) : refuse(value, `auto or a display from :0 to :${DISPLAY_MAX}`);
+/** What the command takes besides the options of a bridge. */
+export interface CommandConfig {
+  readonly logLevel: LogVerbosity;
 }
 
-function checkChannel(value: unknown): Result<BridgeConfig['channel'], string> {
-  if (value === 'auto' || value === 'loopback' || value === 'socket') return ok(value);
-  return refuse(value, 'auto, loopback or socket');
-}
+/** Everything that can be set by a flag, a variable or a line of a file. */
+export type Settings = BridgeConfig & CommandConfig;
 
-function checkSpin(value: unknown): Result<number | undefined, string> {
-  if (value === 'auto') return ok(undefined);
-  if (value === 'off') return ok(0);
-  return checkInteger(value, SPIN_MICROS_MAX, `auto, off or a number of microseconds from 1 to ${SPIN_MICROS_MAX}`);
-}
-
-function checkInteger(value: unknown, max: number, wanted: string): Result<number, string> {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return ok(value);
-  return refuse(value, wanted);
-}
-
-function checkHostTimeout(value: unknown): Result<number, string> {
-  const { min, max } = HOST_TIMEOUT;
-  return typeof value === 'number' && value >= min && value <= max ? ok(value) : refuse(value, `a number of seconds from ${min} to ${max}`);
-}
-
-function checkAbsolutePath(value: unknown): Result<string, string> {
-  return checkText(value, 'an absolute path').andThen((path) => (path.startsWith('/') ? ok(path) : refuse(path, 'an absolute path')));
-}
-
-function checkText(value: unknown, wanted: string): Result<string, string> {
-  // A NUL would end the string early in every system call.
-  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return ok(value);
-  return refuse(value, wanted);
-}
-
-function refuse(value: unknown, wanted: string): Result<never, string> {
-  return err(`must be ${wanted}, not ${shown(value)}`);
-}
-
-/** A value as the person wrote it, on one line and short. */
-function shown(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
-}
+export type SettingName = keyof Settings;

@@ -1,34 +1,59 @@
-// From options to a checked configuration.
+// From what was given to a checked configuration.
 
 import { err, ok, safeTry, type Result } from 'neverthrow';
 import { failure, type BridgeError } from '../errors.js';
-import { OPTION_RULES, type BridgeConfig, type OptionName } from './options.js';
+import { checkGiven, wrongValue, type Given, type GivenSettings } from './given.js';
+import type { BridgeConfig, LiveConfig, OptionName, Settings, SettingName } from './options.js';
+import { SCHEMA, SETTING_NAMES } from './schema.js';
+import { checkValue } from './value.js';
 
 /** Options as they come from outside: the API's caller may be JavaScript without types. */
 export type RawOptions = { readonly [Name in OptionName]?: unknown };
 
+/** Checks the options of the API and fills in what comes from the environment; no file is read. */
+export function resolveOptions(raw: RawOptions, env: NodeJS.ProcessEnv): Result<BridgeConfig, BridgeError> {
+  return givenByCaller(raw).andThen((given) => resolveSettings(given, env, 'hostDisplay'));
+}
+
+/** Checks the options that may change while a bridge runs. */
+export function resolveLiveOptions(raw: unknown): Result<LiveConfig, BridgeError> {
+  if (typeof raw !== 'object' || raw === null) return err(failure('invalid-option', 'the options must be an object'));
+  const fixed = Object.keys(raw).find((option) => SETTING_NAMES.some((name) => name === option && SCHEMA[name].applies !== 'later'));
+  if (fixed !== undefined) return err(failure('invalid-option', `${fixed} can't change while the bridge runs`));
+  return givenByCaller(raw as RawOptions).andThen((given) => resolveSettings(given, { DISPLAY: 'irrelevant' }, 'hostDisplay'));
+}
+
+function givenByCaller(raw: Readonly<Record<string, unknown>>): Result<GivenSettings, BridgeError> {
+  const given: { [Name in SettingName]?: Given } = {};
+  for (const [option, value] of Object.entries(raw)) {
+    const name = SETTING_NAMES.find((candidate) => candidate === option && SCHEMA[candidate].of === 'bridge');
+    if (name === undefined) return err(failure('invalid-option', `there is no option named ${option}`));
+    if (value !== undefined) given[name] = { value, origin: { from: 'option', name } };
+  }
+  return checkGiven(given);
+}
+
 /**
- * Checks every option and fills in what comes from the environment.
- * @param nameOf how an error message names an option: `clientsMax` in the API, `--clients-max` on the command line
+ * Checks every setting and fills in what comes from the environment.
+ * @param hostDisplayName how a message names the option for the X server
  */
-export function resolveOptions(raw: RawOptions, env: NodeJS.ProcessEnv, nameOf: (option: OptionName) => string): Result<BridgeConfig, BridgeError> {
-  const unknown = Object.keys(raw).find((name) => !Object.hasOwn(OPTION_RULES, name));
-  if (unknown !== undefined) return err(failure('invalid-option', `there is no option named ${unknown}`));
-  const read = <Name extends OptionName>(option: Name): Result<BridgeConfig[Name] | undefined, BridgeError> => {
-    const value = raw[option];
-    if (value === undefined) return ok(undefined);
-    return OPTION_RULES[option].check(value).mapErr((problem) => failure('invalid-option', `${nameOf(option)} ${problem}`));
+export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, hostDisplayName: string): Result<Settings, BridgeError> {
+  const read = <Name extends SettingName>(name: Name): Result<Settings[Name] | undefined, BridgeError> => {
+    const one = given[name];
+    if (one === undefined) return ok(undefined);
+    return checkValue<Settings[Name]>(SCHEMA[name].type, one.value).mapErr((problem) => wrongValue(name, one.origin, problem));
   };
   return safeTry(function* () {
     return ok({
       display: yield* read('display'),
-      hostDisplay: (yield* read('hostDisplay')) ?? (yield* displayOf(env, nameOf('hostDisplay'))),
+      hostDisplay: (yield* read('hostDisplay')) ?? (yield* displayOf(env, hostDisplayName)),
       hostXauthority: yield* read('hostXauthority'),
       channel: (yield* read('channel')) ?? 'auto',
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),
       runtimeDir: yield* read('runtimeDir'),
+      logLevel: (yield* read('logLevel')) ?? 'warn',
     });
   });
 }

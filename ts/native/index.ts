@@ -1,7 +1,7 @@
 // The border to the Rust addon; the only module that imports it. It is loaded when the first bridge starts, not before.
 
 import { err, ok, Result } from 'neverthrow';
-import type { BridgeConfig } from '../config/options.js';
+import type { BridgeConfig, LiveConfig } from '../config/options.js';
 import { failure, isErrorKind, isSide, type BridgeError } from '../errors.js';
 import type * as Binding from './binding.js';
 
@@ -16,6 +16,12 @@ export function startNative(config: BridgeConfig, runtimeDir: string, onEvents: 
     const started = binding.startBridge(bindingOptions(config, runtimeDir), onEvents);
     return isBindingError(started) ? err(bridgeError(started)) : ok(started);
   });
+}
+
+/** Changes what may change in a running bridge. */
+export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
+  const error = native.reconfigure(bindingLiveOptions(config));
+  return error ? err(bridgeError(error)) : ok();
 }
 
 function loadBinding(): Result<typeof Binding, BridgeError> {
@@ -48,6 +54,12 @@ function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.Bindi
     channel: config.channel,
     runtimeDir,
     ...(config.display !== undefined && { display: config.display }),
+    live: bindingLiveOptions(config),
+  };
+}
+
+function bindingLiveOptions(config: LiveConfig): Binding.BindingLiveOptions {
+  return {
     ...(config.hostXauthority !== undefined && { hostXauthority: config.hostXauthority }),
     ...(config.spin !== undefined && { spinMicros: config.spin }),
     ...(config.clientsMax !== undefined && { clientsMax: config.clientsMax }),

@@ -1,8 +1,11 @@
 // A running bridge, as its owner sees it.
 
 import { EventEmitter } from 'node:events';
-import type { ChannelName } from '../config/options.js';
-import type { BindingBridge } from '../native/index.js';
+import type { Result } from 'neverthrow';
+import type { ChannelName, LiveConfig, LiveOptions } from '../config/options.js';
+import { resolveLiveOptions } from '../config/resolve.js';
+import type { BridgeError } from '../errors.js';
+import { reconfigureNative, type BindingBridge } from '../native/index.js';
 import { emissionOf, type BridgeEvents, type Emission, type Totals } from './events.js';
 
 /** Counts over the whole life of a bridge. */
@@ -34,6 +37,8 @@ export interface Bridge extends AsyncDisposable {
   /** Resolves when the bridge is closed, however that came about; never rejects. */
   readonly closed: Promise<void>;
   stats(): BridgeStats;
+  /** Changes these options for clients that connect from now on; those that are connected stay. Senseless ones change nothing. */
+  reconfigure(options: LiveOptions): Result<void, BridgeError>;
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
   once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
   off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
@@ -90,6 +95,15 @@ export class NativeBridge implements Bridge {
 
   stats(): BridgeStats {
     return this.#native.stats();
+  }
+
+  reconfigure(options: LiveOptions): Result<void, BridgeError> {
+    return resolveLiveOptions(options).andThen((config) => this.apply(config));
+  }
+
+  /** The same with options that are checked already. */
+  apply(config: LiveConfig): Result<void, BridgeError> {
+    return reconfigureNative(this.#native, config);
   }
 
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {

@@ -12,7 +12,7 @@ import { NativeBridge, type Bridge } from './bridge.js';
  * @param env where the default runtime directory is looked up
  * @param signal closes the bridge when aborted
  */
-export function startSession(config: BridgeConfig, env: NodeJS.ProcessEnv, signal?: AbortSignal): Result<Bridge, BridgeError> {
+export function startSession(config: BridgeConfig, env: NodeJS.ProcessEnv, signal?: AbortSignal): Result<NativeBridge, BridgeError> {
   if (signal?.aborted) return err(failure('aborted', 'the start was aborted'));
   // The addon calls through the event loop, so never before the bridge is there.
   let bridge: NativeBridge | undefined;

@@ -21,17 +21,8 @@ use crate::client;
 use crate::error::Error;
 use crate::events::{Event, Events, Level};
 use crate::listen::Listener;
-use crate::spin::{SPIN_DEFAULT, SPIN_MAX};
+use crate::live::LiveOptions;
 use crate::stats::{Meter, Stats};
-
-/// Clients at once by default, as many as an X server takes.
-pub const CLIENTS_DEFAULT: usize = 512;
-/// Clients at once that may be asked for.
-pub const CLIENTS_MAX: usize = 65_536;
-/// How long the X server may take to answer a set-up, by default.
-pub const HOST_TIMEOUT_DEFAULT: Duration = Duration::from_millis(4500);
-/// How long it may be given at most.
-pub const HOST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 /// Bytes of a cookie.
 const COOKIE_BYTES: usize = 16;
@@ -51,18 +42,12 @@ pub struct Options {
     pub display: Option<u32>,
     /// The X server to carry clients to.
     pub host_display: DisplayName,
-    /// The file with its cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`.
-    pub host_xauthority: Option<PathBuf>,
     /// An existing directory, the caller's own, for the clients' Xauthority file.
     pub runtime_dir: PathBuf,
     /// The way to the host.
     pub channel: ChannelChoice,
-    /// How long a thread looks again before it sleeps: zero for never, at most [`SPIN_MAX`].
-    pub spin: Duration,
-    /// Clients at once, 1 to [`CLIENTS_MAX`].
-    pub clients_max: usize,
-    /// How long the X server may take to answer a client's set-up: above zero, at most [`HOST_TIMEOUT_MAX`].
-    pub host_timeout: Duration,
+    /// What may change later.
+    pub live: LiveOptions,
 }
 
 impl Options {
@@ -71,33 +56,18 @@ impl Options {
         Self {
             display: None,
             host_display,
-            host_xauthority: None,
             runtime_dir,
             channel: ChannelChoice::Auto,
-            spin: SPIN_DEFAULT,
-            clients_max: CLIENTS_DEFAULT,
-            host_timeout: HOST_TIMEOUT_DEFAULT,
+            live: LiveOptions::default(),
         }
     }
 
     fn check(&self) -> Result<(), Error> {
-        let invalid = |why: String| Err(Error::InvalidOption { why });
         if self.display.is_some_and(|number| number > display::name::NUMBER_MAX) {
-            return invalid(format!("a display number is at most {}", display::name::NUMBER_MAX));
+            let why = format!("a display number is at most {}", display::name::NUMBER_MAX);
+            return Err(Error::InvalidOption { why });
         }
-        if self.spin > SPIN_MAX {
-            return invalid(format!("the spin time is at most {} µs", SPIN_MAX.as_micros()));
-        }
-        if !(1..=CLIENTS_MAX).contains(&self.clients_max) {
-            return invalid(format!("the number of clients is 1 to {CLIENTS_MAX}"));
-        }
-        if self.host_timeout.is_zero() || self.host_timeout > HOST_TIMEOUT_MAX {
-            return invalid(format!(
-                "the host's time limit is above 0 and at most {} s",
-                HOST_TIMEOUT_MAX.as_secs()
-            ));
-        }
-        Ok(())
+        self.live.check()
     }
 }
 
@@ -106,17 +76,14 @@ impl Options {
 pub(crate) struct Shared {
     pub(crate) handshake: Handshake,
     pub(crate) host_display: Arc<DisplayName>,
-    pub(crate) host_xauthority: Option<PathBuf>,
     pub(crate) channel: ChannelKind,
-    pub(crate) spin: Duration,
-    pub(crate) host_timeout: Duration,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
     pub(crate) stop: OwnedFd,
     /// The same for threads that are too busy to sleep.
     pub(crate) stopped: AtomicBool,
-    clients_max: usize,
+    live: Mutex<Arc<LiveOptions>>,
     clients: Mutex<usize>,
     client_left: Condvar,
     last_client: AtomicU64,
@@ -133,19 +100,21 @@ impl Shared {
         Self {
             handshake: Handshake::new(cookie),
             host_display: Arc::new(options.host_display),
-            host_xauthority: options.host_xauthority,
             channel,
-            spin: options.spin,
-            host_timeout: options.host_timeout,
             events: Events::new(notify),
             meter: Meter::default(),
             stop,
             stopped: AtomicBool::default(),
-            clients_max: options.clients_max,
+            live: Mutex::new(Arc::new(options.live)),
             clients: Mutex::default(),
             client_left: Condvar::new(),
             last_client: AtomicU64::default(),
         }
+    }
+
+    /// The options of this moment; a client asks once, when it connects.
+    pub(crate) fn live(&self) -> Arc<LiveOptions> {
+        Arc::clone(&self.live.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn clients(&self) -> MutexGuard<'_, usize> {
@@ -234,6 +203,13 @@ impl Bridge {
     /// Takes the events that wait, oldest first.
     pub fn take_events(&self) -> Vec<Event> {
         self.shared.events.take()
+    }
+
+    /// Changes what may change, for clients that connect from now on. Options that make no sense change nothing.
+    pub fn reconfigure(&self, live: LiveOptions) -> Result<(), Error> {
+        live.check()?;
+        *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        Ok(())
     }
 
     /// The numbers of this moment.
@@ -336,11 +312,11 @@ impl Acceptor {
 
     fn begin(&self, socket: OwnedFd) {
         let client = self.shared.last_client.fetch_add(1, Relaxed) + 1;
+        let clients_max = self.shared.live().clients_max;
         let mut clients = self.shared.clients();
-        if *clients >= self.shared.clients_max {
+        if *clients >= clients_max {
             drop(clients);
-            return self
-                .refuse(&socket, &format!("more than {} clients are connected", self.shared.clients_max));
+            return self.refuse(&socket, &format!("more than {clients_max} clients are connected"));
         }
         *clients += 1;
         drop(clients);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`bridge`] | start, accept, close |
 //! | `listen` | a free display number, its lock file and sockets |
+//! | [`live`] | the options that may change while it runs |
 //! | `client` | one client, one thread: set-up, then both streams until they end |
 //! | [`channel`] | the ways to the host |
 //! | `uplink`, `downlink` | the buffers between a socket and a channel, and what is ready in them |
@@ -18,6 +19,7 @@ mod downlink;
 pub mod error;
 pub mod events;
 mod listen;
+pub mod live;
 mod spin;
 mod stats;
 mod uplink;
@@ -26,5 +28,6 @@ pub use bridge::{Bridge, Options};
 pub use channel::ChannelChoice;
 pub use error::{Error, Side};
 pub use events::{Event, Level};
+pub use live::LiveOptions;
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};

@@ -217,7 +217,7 @@ fn descriptors_are_closed_where_they_cannot_travel_and_the_bytes_pass() {
 
 #[test]
 fn the_most_clients_that_may_be_are_served_and_one_more_is_told_so() {
-    let lab = Lab::with(ChannelChoice::Socket, |options| options.clients_max = 3);
+    let lab = Lab::with(ChannelChoice::Socket, |options| options.live.clients_max = 3);
     let mut pairs: Vec<_> = (0..3).map(|_| lab.pair(ByteOrder::Little)).collect();
     let refused = lab.connect(ByteOrder::Little).unwrap_err().to_string();
     assert!(refused.contains("more than 3 clients"), "{refused}");
@@ -227,6 +227,31 @@ fn the_most_clients_that_may_be_are_served_and_one_more_is_told_so() {
         std::thread::yield_now();
     }
     lab.pair(ByteOrder::Little);
+}
+
+#[test]
+fn options_that_change_while_it_runs_hold_for_clients_to_come_and_end_none() {
+    let lab = Lab::new(ChannelChoice::Socket);
+    let (mut client, mut server) = lab.pair(ByteOrder::Little);
+    let (mut other, _other_server) = lab.pair(ByteOrder::Little);
+    let mut live = bridge::LiveOptions {
+        host_xauthority: Some(lab.folder.0.join("host-xauthority")),
+        clients_max: 2,
+        host_timeout: std::time::Duration::from_millis(100),
+        ..bridge::LiveOptions::default()
+    };
+    lab.bridge.reconfigure(live.clone()).unwrap();
+    assert!(lab.connect(ByteOrder::Little).unwrap_err().to_string().contains("more than 2 clients"));
+    // Those that make no sense change nothing.
+    let senseless = bridge::LiveOptions { clients_max: 0, ..live.clone() };
+    assert!(lab.bridge.reconfigure(senseless).is_err());
+    assert!(lab.connect(ByteOrder::Little).unwrap_err().to_string().contains("more than 2 clients"));
+    live.clients_max = 3;
+    lab.bridge.reconfigure(live).unwrap();
+    assert!(lab.connect(ByteOrder::Little).unwrap_err().to_string().contains("within 0.1 s"));
+    client.request(&requests::no_operation(ByteOrder::Little)).unwrap();
+    assert_eq!(server.request().unwrap().bytes, requests::no_operation(ByteOrder::Little));
+    other.request(&requests::no_operation(ByteOrder::Little)).unwrap();
 }
 
 #[test]

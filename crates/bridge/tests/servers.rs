@@ -36,7 +36,7 @@ fn without_a_server_clients_are_told_which_display_is_missing_and_served_once_it
 #[test]
 fn a_server_that_never_answers_the_set_up_is_given_up() {
     for channel in CHANNELS {
-        let lab = Lab::with(channel, |options| options.host_timeout = Duration::from_millis(100));
+        let lab = Lab::with(channel, |options| options.live.host_timeout = Duration::from_millis(100));
         let why = lab.connect(ByteOrder::Little).unwrap_err().to_string();
         assert!(why.contains("did not answer within 0.1 s"), "{why}");
     }
@@ -207,15 +207,15 @@ fn options_are_checked_at_below_and_above_their_limits() {
     type Change = fn(&mut bridge::Options, u32);
     let cases: [(Change, &[(u32, bool)]); 4] = [
         (
-            |options, value| options.spin = Duration::from_micros(value.into()),
+            |options, value| options.live.spin = Duration::from_micros(value.into()),
             &[(0, true), (1000, true), (1001, false)],
         ),
         (
-            |options, value| options.clients_max = value as usize,
+            |options, value| options.live.clients_max = value as usize,
             &[(0, false), (1, true), (65_536, true), (65_537, false)],
         ),
         (
-            |options, value| options.host_timeout = Duration::from_secs(value.into()),
+            |options, value| options.live.host_timeout = Duration::from_secs(value.into()),
             &[(0, false), (600, true), (601, false)],
         ),
         (|options, value| options.display = Some(value), &[(59_536, false)]),

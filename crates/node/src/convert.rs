@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge::{ChannelChoice, Event, Level, Options, Side, Stats, Totals};
+use bridge::{ChannelChoice, Event, Level, LiveOptions, Options, Side, Stats, Totals};
 use display::DisplayName;
 
-use crate::values::{BindingError, BindingEvent, BindingOptions, BindingStats, BindingTotals};
+use crate::values::{
+    BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats, BindingTotals,
+};
 
 pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
     let host_display =
@@ -17,8 +19,14 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     })?;
     let mut out = Options::new(host_display, PathBuf::from(options.runtime_dir));
     out.display = options.display;
-    out.host_xauthority = options.host_xauthority.map(PathBuf::from);
     out.channel = channel;
+    out.live = live_options(options.live);
+    Ok(out)
+}
+
+pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {
+    let mut out =
+        LiveOptions { host_xauthority: options.host_xauthority.map(PathBuf::from), ..LiveOptions::default() };
     if let Some(micros) = options.spin_micros {
         out.spin = Duration::from_micros(micros.into());
     }
@@ -28,7 +36,7 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     if let Some(millis) = options.host_timeout_ms {
         out.host_timeout = Duration::from_millis(millis.into());
     }
-    Ok(out)
+    out
 }
 
 fn invalid(message: String) -> BindingError {

@@ -15,7 +15,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Status, Task};
 use napi_derive::napi;
 
-use values::{BindingError, BindingEvent, BindingOptions, BindingStats};
+use values::{BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats};
 
 type Listener = ThreadsafeFunction<(), (), (), Status, false>;
 
@@ -99,6 +99,12 @@ impl BindingBridge {
     #[napi(catch_unwind)]
     pub fn take_events(&self) -> Vec<BindingEvent> {
         self.bridge.take_events().into_iter().map(BindingEvent::from).collect()
+    }
+
+    /// Changes what may change while it runs; gives the reason back when that makes no sense, and nothing changes.
+    #[napi(catch_unwind)]
+    pub fn reconfigure(&self, options: BindingLiveOptions) -> Option<BindingError> {
+        self.bridge.reconfigure(convert::live_options(options)).err().map(|error| BindingError::from(&error))
     }
 
     /// The numbers of this moment.

@@ -9,12 +9,19 @@ pub struct BindingOptions {
     pub display: Option<u32>,
     /// The X server's display, as a user writes it.
     pub host_display: String,
-    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`.
-    pub host_xauthority: Option<String>,
     /// An existing directory of mode 0700 for the clients' Xauthority file.
     pub runtime_dir: String,
     /// `auto`, `loopback` or `socket`.
     pub channel: String,
+    /// What may change later.
+    pub live: BindingLiveOptions,
+}
+
+/// What may change while a bridge runs, for clients that connect from then on.
+#[napi(object)]
+pub struct BindingLiveOptions {
+    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`.
+    pub host_xauthority: Option<String>,
     /// Microseconds that a thread looks again before it sleeps: 0 for never, up to 1000; absent for the default.
     pub spin_micros: Option<u32>,
     /// Clients at once, 1 to 65536; absent for 512.

@@ -1,8 +1,8 @@
 // `x11bridge run`: a bridge for the life of one child.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { openBridge } from '../open-bridge.js';
-import type { Settings } from '../program.js';
+import type { Invocation } from '../invocation.js';
+import { ServedBridge } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
 import { complain, complainAbout } from '../terminal.js';
 
@@ -11,11 +11,11 @@ import { complain, complainAbout } from '../terminal.js';
  * @param command the program and its arguments
  * @returns the child's exit code; 128 + n when signal n ended it, 127 when it wasn't found, 126 when it can't be executed
  */
-export async function run(command: readonly string[], settings: Settings): Promise<number> {
+export async function run(command: readonly string[], invocation: Invocation): Promise<number> {
   let child: ChildProcess | undefined;
   forwardSignals((signal) => child?.kill(signal));
-  return openBridge(settings, (line) => process.stderr.write(`${line}\n`)).match(
-    async (bridge) => {
+  return ServedBridge.start(invocation, (line) => process.stderr.write(`${line}\n`)).match(
+    async ({ bridge }) => {
       const env = { ...process.env, ...bridge.env };
       const code = await runChild(command, env, (started) => {
         child = started;

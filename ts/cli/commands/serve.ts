@@ -1,39 +1,53 @@
 // `x11bridge serve`: a bridge until a signal ends it.
 
 import type { Bridge } from '../../session/bridge.js';
-import { openBridge } from '../open-bridge.js';
-import type { Settings } from '../program.js';
+import type { Invocation } from '../invocation.js';
+import { ServedBridge } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
-import { complainAbout, say } from '../terminal.js';
+import { abandonTerminalAtExit, complainAbout, hasTerminal, say } from '../terminal.js';
 
 /**
- * Serves until SIGTERM, SIGINT or SIGHUP.
+ * Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
  * @returns the exit code: 0 after a signal
  */
-export async function serve(settings: Settings): Promise<number> {
+export async function serve(invocation: Invocation): Promise<number> {
   // Before the bridge exists: a signal must never find it without somebody to clean up.
-  const stopped = stopRequested();
-  return openBridge(settings, say).match(
-    async (bridge) => {
-      if (!settings.json) announce(bridge);
-      await stopped;
-      await bridge.close();
+  const signals = new ServeSignals();
+  return ServedBridge.start(invocation, say).match(
+    async (served) => {
+      signals.onReload = () => void served.reload();
+      if (!invocation.json) announce(served.bridge);
+      await signals.stopped;
+      await served.bridge.close();
       return 0;
     },
     async (error) => complainAbout(error),
   );
 }
 
-/** Resolves at the first signal. A second one doesn't wait for clients: the files are removed when the process exits. */
-function stopRequested(): Promise<void> {
-  return new Promise((resolve) => {
-    let requested = false;
-    onSignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
-      if (requested) process.exit(exitCodeOfSignal(signal));
-      requested = true;
-      resolve();
+class ServeSignals {
+  /** Resolves at the first signal to stop. A second one doesn't wait for clients: the files are removed when the process exits. */
+  readonly stopped: Promise<void>;
+  onReload: () => void = () => undefined;
+
+  constructor() {
+    this.stopped = new Promise((resolve) => {
+      let requested = false;
+      const stop = (signal: NodeJS.Signals): void => {
+        if (requested) process.exit(exitCodeOfSignal(signal));
+        requested = true;
+        resolve();
+      };
+      onSignals(['SIGTERM', 'SIGINT'], stop);
+      const hadTerminal = hasTerminal();
+      onSignals(['SIGHUP'], (signal) => {
+        // Who closes the terminal of a bridge ends it, as ever; others ask for a reload by this signal.
+        if (!hadTerminal || hasTerminal()) return this.onReload();
+        abandonTerminalAtExit();
+        stop(signal);
+      });
     });
-  });
+  }
 }
 
 function announce({ display, channel, xauthority }: Bridge): void {

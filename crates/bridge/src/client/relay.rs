@@ -20,6 +20,7 @@ use crate::bridge::Shared;
 use crate::channel::{Channel, ChannelError};
 use crate::downlink::Downlink;
 use crate::events::Event;
+use crate::live::LiveOptions;
 use crate::spin::Spinner;
 use crate::stats::Totals;
 use crate::uplink::Uplink;
@@ -45,6 +46,7 @@ const STOPPED: &str = "the bridge was stopped";
 )]
 pub(crate) struct Relay<'a> {
     shared: &'a Arc<Shared>,
+    live: Arc<LiveOptions>,
     client: u64,
     socket: OwnedFd,
     channel: Box<dyn Channel>,
@@ -84,13 +86,14 @@ impl<'a> Relay<'a> {
         socket: OwnedFd,
         accepted: Accepted,
     ) -> Result<Self, Errno> {
-        let Accepted { order, channel, host_setup, descriptors, deadline } = accepted;
+        let Accepted { order, channel, host_setup, descriptors, deadline, live } = accepted;
         let mut session = Session::new(order, channel.carries());
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
         uplink.put(&host_setup);
         Ok(Self {
             shared,
+            live,
             client,
             socket,
             channel,
@@ -117,7 +120,7 @@ impl<'a> Relay<'a> {
 
     /// Relays until both streams have ended.
     pub(crate) fn run(mut self) -> End {
-        let mut spinner = Spinner::new(self.shared.spin);
+        let mut spinner = Spinner::new(self.live.spin);
         while !self.is_over() {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.expire();
@@ -370,7 +373,7 @@ impl<'a> Relay<'a> {
             self.client_gone = true;
             return;
         }
-        let (display, seconds) = (&self.shared.host_display, self.shared.host_timeout.as_secs_f32());
+        let (display, seconds) = (&self.shared.host_display, self.live.host_timeout.as_secs_f32());
         let why = format!("X display {display} did not answer within {seconds} s");
         self.end_host(&ChannelError { why });
     }

@@ -17,6 +17,7 @@ use x11_wire::ByteOrder;
 
 use crate::bridge::Shared;
 use crate::channel::{Channel, ChannelError, ChannelKind, CrossDomain, Loopback, Socket};
+use crate::live::LiveOptions;
 
 /// A client says its set-up within this time, or is taken for none. Libraries send it as soon as they are connected.
 const SET_UP_MAX: Duration = Duration::from_secs(30);
@@ -31,6 +32,8 @@ pub(crate) struct Accepted {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Until then the host has to have answered.
     pub(crate) deadline: Instant,
+    /// The options of the moment it connected.
+    pub(crate) live: Arc<LiveOptions>,
 }
 
 /// A client that may not.
@@ -58,12 +61,13 @@ struct Asked {
 pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> Result<Accepted, Rejected> {
     let mut descriptors = vec![];
     let Asked { order, version } = read_set_up(shared, client, heard, &mut descriptors)?;
-    let deadline = Instant::now() + shared.host_timeout;
+    let live = shared.live();
+    let deadline = Instant::now() + live.host_timeout;
     let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
-    let (channel, peer) = open(shared).map_err(|error| error.why)?;
-    let cookie = host_cookie(shared, peer);
+    let (channel, peer) = open(shared, live.host_timeout).map_err(|error| error.why)?;
+    let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
-    Ok(Accepted { order, channel, host_setup, descriptors, deadline })
+    Ok(Accepted { order, channel, host_setup, descriptors, deadline, live })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.
@@ -106,9 +110,8 @@ fn wait(shared: &Shared, client: &OwnedFd, deadline: Instant) -> Result<(), Stri
     if stop.revents().is_empty() { Ok(()) } else { Err("the bridge is stopping".into()) }
 }
 
-fn open(shared: &Shared) -> Result<(Box<dyn Channel>, Option<SocketAddr>), ChannelError> {
+fn open(shared: &Shared, limit: Duration) -> Result<(Box<dyn Channel>, Option<SocketAddr>), ChannelError> {
     let display = Arc::clone(&shared.host_display);
-    let limit = shared.host_timeout;
     let why = |error: &dyn std::fmt::Display| ChannelError { why: error.to_string() };
     match shared.channel {
         ChannelKind::Socket => {
@@ -137,8 +140,8 @@ fn open(shared: &Shared) -> Result<(Box<dyn Channel>, Option<SocketAddr>), Chann
 }
 
 /// The host's cookie, read anew for each client: a server that was restarted has another.
-fn host_cookie(shared: &Shared, peer: Option<SocketAddr>) -> Option<Cookie> {
-    let path = shared.host_xauthority.clone().or_else(xauthority::default_path)?;
+fn host_cookie(shared: &Shared, live: &LiveOptions, peer: Option<SocketAddr>) -> Option<Cookie> {
+    let path = live.host_xauthority.clone().or_else(xauthority::default_path)?;
     xauthority::cookie_for(&path, &shared.host_display, peer).map(Cookie::new)
 }
 

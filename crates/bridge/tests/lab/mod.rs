@@ -50,7 +50,7 @@ impl Lab {
         let host_display = DisplayName::parse(server.path().to_str().unwrap()).unwrap();
         let mut options = Options::new(host_display, folder.0.clone());
         options.channel = channel;
-        options.host_xauthority = Some(folder.0.join("host-xauthority"));
+        options.live.host_xauthority = Some(folder.0.join("host-xauthority"));
         change(&mut options);
         let bridge = Bridge::start(options, Box::new(|| {})).unwrap();
         let cookie = cookie_in(bridge.xauthority());

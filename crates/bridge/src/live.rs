@@ -1,0 +1,59 @@
+//! The options that may change while a bridge runs. A client keeps those of the moment it connected.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::spin::{SPIN_DEFAULT, SPIN_MAX};
+
+/// Clients at once by default, as many as an X server takes.
+pub const CLIENTS_DEFAULT: usize = 512;
+/// Clients at once that may be asked for.
+pub const CLIENTS_MAX: usize = 65_536;
+/// How long the X server may take to answer a set-up, by default.
+pub const HOST_TIMEOUT_DEFAULT: Duration = Duration::from_millis(4500);
+/// How long it may be given at most.
+pub const HOST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// What may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveOptions {
+    /// The file with the X server's cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`.
+    pub host_xauthority: Option<PathBuf>,
+    /// How long a thread looks again before it sleeps: zero for never, at most [`SPIN_MAX`].
+    pub spin: Duration,
+    /// Clients at once, 1 to [`CLIENTS_MAX`]. Those beyond a lower number stay.
+    pub clients_max: usize,
+    /// How long the X server may take to answer a client's set-up: above zero, at most [`HOST_TIMEOUT_MAX`].
+    pub host_timeout: Duration,
+}
+
+impl Default for LiveOptions {
+    fn default() -> Self {
+        Self {
+            host_xauthority: None,
+            spin: SPIN_DEFAULT,
+            clients_max: CLIENTS_DEFAULT,
+            host_timeout: HOST_TIMEOUT_DEFAULT,
+        }
+    }
+}
+
+impl LiveOptions {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let invalid = |why: String| Err(Error::InvalidOption { why });
+        if self.spin > SPIN_MAX {
+            return invalid(format!("the spin time is at most {} µs", SPIN_MAX.as_micros()));
+        }
+        if !(1..=CLIENTS_MAX).contains(&self.clients_max) {
+            return invalid(format!("the number of clients is 1 to {CLIENTS_MAX}"));
+        }
+        if self.host_timeout.is_zero() || self.host_timeout > HOST_TIMEOUT_MAX {
+            return invalid(format!(
+                "the host's time limit is above 0 and at most {} s",
+                HOST_TIMEOUT_MAX.as_secs()
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+// How a command was called: its flags, and what follows from them and from the other sources of settings.
+
+import { Option, type Command } from 'commander';
+import { safeTry, ok, type Result } from 'neverthrow';
+import type { BridgeError } from '../errors.js';
+import type { Settings } from '../config/options.js';
+import { resolveSettings } from '../config/resolve.js';
+import { SCHEMA, SETTING_NAMES } from '../config/schema.js';
+import { CONFIG_VARIABLE, readSources, type Flags } from '../config/sources.js';
+
+/** What commander hands to every command that takes settings. */
+export interface Invocation extends Flags {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Adds every setting to a command as an option, and the option that names the file. */
+export function withSettings(command: Command): Command {
+  for (const name of SETTING_NAMES) {
+    const { key, argument, help, fallback, type } = SCHEMA[name];
+    const option = new Option(`--${key} <${argument}>`, `${help} (default: ${fallback})`);
+    command.addOption(Object.assign(option, { words: type.words, paths: type.paths }));
+  }
+  const file = new Option('--config <FILE>', `file with settings, in place of the usual two (default: $${CONFIG_VARIABLE})`);
+  return command.addOption(Object.assign(file, { paths: 'file' }));
+}
+
+/** Reads every source and checks it. */
+export function settingsOf(flags: Flags, env: NodeJS.ProcessEnv): Result<Settings, BridgeError> {
+  return safeTry(function* () {
+    const given = yield* readSources(flags, env);
+    return ok(yield* resolveSettings(given, env, '--host-display'));
+  });
+}

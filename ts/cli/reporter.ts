@@ -1,0 +1,63 @@
+// What the command tells about its bridge: log lines on stderr, and with `--json` a line of JSON for each event.
+
+import type { Changes } from '../config/changes.js';
+import { LOG_LEVELS, type LogVerbosity } from '../config/options.js';
+import type { BridgeError } from '../errors.js';
+import type { Bridge } from '../session/bridge.js';
+import type { ClientClosed, ClientConnected, LogLevel } from '../session/events.js';
+import { complain } from './terminal.js';
+
+export class Reporter {
+  /**
+   * @param level what passes to stderr; it may change at any time
+   * @param writeJson takes each line of JSON; undefined for none
+   */
+  constructor(
+    public level: LogVerbosity,
+    private readonly writeJson: ((line: string) => void) | undefined,
+  ) {}
+
+  /** Tells of a bridge that has started, and of all that happens to it. */
+  follow(bridge: Bridge): void {
+    bridge.on('log', ({ level, message }) => this.log(level, message));
+    this.log('info', `channel ${bridge.channel}: ${bridge.channelReason}`);
+    this.event('ready', { display: bridge.display, channel: bridge.channel, xauthority: bridge.xauthority });
+    bridge.on('client-connected', (client) => {
+      if (!this.event('client-connected', client)) this.log('info', connected(client));
+    });
+    bridge.on('client-closed', (client) => {
+      const { totals, ...rest } = client;
+      if (!this.event('client-closed', { ...rest, ...totals })) this.log('info', closed(client));
+    });
+    bridge.on('closed', () => void this.event('closed'));
+  }
+
+  reloaded({ applied, waiting }: Changes): void {
+    this.event('reloaded', { applied, waiting });
+    this.log('info', `the configuration was read again: ${applied.length === 0 ? 'nothing changes now' : `${applied.join(', ')} changed`}`);
+    if (waiting.length > 0) this.log('warn', `${waiting.join(', ')} changed in the configuration, which has no effect before the next start`);
+  }
+
+  reloadFailed({ kind, message }: BridgeError): void {
+    this.event('reload-failed', { kind, message });
+    this.log('error', `the configuration stays as it was: ${message}`);
+  }
+
+  log(level: LogLevel, message: string): void {
+    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.level)) complain(`${level}: ${message}`);
+  }
+
+  /** @returns whether events are wanted */
+  private event(event: string, details: object = {}): boolean {
+    this.writeJson?.(JSON.stringify({ event, ...details }));
+    return this.writeJson !== undefined;
+  }
+}
+
+function connected({ client, pid, program }: ClientConnected): string {
+  return `client ${client} connected (${program ?? 'unknown program'}, pid ${pid ?? 'unknown'})`;
+}
+
+function closed({ client, reason, totals }: ClientClosed): string {
+  return `client ${client} closed after ${totals.requests} requests and ${totals.replies} replies: ${reason}`;
+}

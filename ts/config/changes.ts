@@ -1,0 +1,29 @@
+// What a changed configuration changes in a bridge that runs.
+
+import type { Settings, SettingName } from './options.js';
+import { SCHEMA, SETTING_NAMES } from './schema.js';
+
+/** The keys of settings that differ. */
+export interface Changes {
+  /** Those that hold from now on. */
+  readonly applied: readonly string[];
+  /** Those that wait for the next start. */
+  readonly waiting: readonly string[];
+}
+
+/** Compares what holds with what is wanted. */
+export function changesBetween(holding: Settings, wanted: Settings): Changes {
+  const changed = SETTING_NAMES.filter((name) => holding[name] !== wanted[name]);
+  const keys = (names: readonly SettingName[]): string[] => names.map((name) => SCHEMA[name].key);
+  return { applied: keys(changed.filter((name) => !isFixed(name))), waiting: keys(changed.filter(isFixed)) };
+}
+
+/** What holds after a reload: the wanted settings, but for those that wait for the next start. */
+export function reloaded(holding: Settings, wanted: Settings): Settings {
+  const fixed = SETTING_NAMES.filter(isFixed).map((name) => [name, holding[name]]);
+  return { ...wanted, ...(Object.fromEntries(fixed) as Partial<Settings>) };
+}
+
+function isFixed(name: SettingName): boolean {
+  return SCHEMA[name].applies === 'start';
+}
