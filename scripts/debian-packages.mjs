@@ -25,6 +25,15 @@ export const DEBIAN_PACKAGES = {
     { name: 'faketime', why: 'stops the clock of xclock, so that two pictures of it can be compared', command: 'faketime' },
     { name: 'python3-xlib', why: 'a client of a third X11 client library' },
   ],
+  shims: [
+    { name: 'gcc', why: 'compiles the libraries that give Xvfb DRI3', command: 'cc' },
+    { name: 'xserver-xorg-dev', why: 'what the X server offers to extensions of it' },
+    { name: 'libxshmfence-dev', why: 'the fences that real clients use' },
+    { name: 'libdrm-dev', why: 'the numbers of the DRM interface that Mesa speaks' },
+    { name: 'mesa-utils', why: 'glxgears', command: 'glxgears' },
+    { name: 'mesa-utils-extra', why: 'es2gears_x11', command: 'es2gears_x11' },
+    { name: 'libgl1-mesa-dri', why: "Mesa's kms_swrast, which uses DRI3 without a GPU" },
+  ],
   peers: [
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { argv, stderr, stdout } from 'node:process';
 import { npmProgram, ROOT, runScript, setup, step, StepError } from './setup.mjs';
+import { buildShims } from './shims.mjs';
 import { honest, sum, Tally } from './tally.mjs';
 
 /** The folders of __test__ with tests in them, cheapest first. */
@@ -19,7 +20,8 @@ const COVERAGE = join(ROOT, 'coverage', 'tmp');
 
 await runScript(async () => {
   const chosen = chosenParts(argv.slice(2));
-  await setup({ debian: ['xserver', 'xclients', 'peers'] });
+  await setup({ debian: ['xserver', 'xclients', 'shims', 'peers'] });
+  buildShims();
   compileTests();
   rmSync(COVERAGE, { recursive: true, force: true });
   const tally = new Tally();

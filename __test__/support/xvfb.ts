@@ -1,6 +1,8 @@
 // X servers of the tests' own, on display numbers that the servers choose.
 
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { ROOT } from './command.js';
 import { finish, Running } from './processes.js';
 import { TemporaryFolder } from './temporary.js';
 
@@ -9,6 +11,8 @@ export interface XvfbOptions {
   readonly auth?: boolean;
   /** Default 1280x1024x24. */
   readonly screen?: string;
+  /** DRI3, with files in memory as buffers. */
+  readonly dri3?: boolean;
   /** More arguments for Xvfb. */
   readonly args?: readonly string[];
 }
@@ -36,7 +40,7 @@ export async function startXvfb(options: XvfbOptions = {}): Promise<Xvfb> {
   const cookie = options.auth ? randomBytes(16).toString('hex') : undefined;
   // The server takes every cookie in its file, whatever display the entry names; its own number isn't known yet.
   await addCookie(xauthority, ':0', cookie);
-  const server = new Running('Xvfb', xvfbArguments(options, xauthority), { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], limitMs: 600_000 });
+  const server = new Running('Xvfb', xvfbArguments(options, xauthority), { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], limitMs: 600_000, env: serverEnv(options) });
   try {
     const display = `:${await chosenNumber(server)}`;
     await addCookie(xauthority, display, cookie);
@@ -60,6 +64,15 @@ export async function startXvfb(options: XvfbOptions = {}): Promise<Xvfb> {
     folder[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The library of crates/testkit/shims that the server or a client is started with. */
+export function shim(name: 'server' | 'client'): string {
+  return join(ROOT, 'build/shims', `${name}.so`);
+}
+
+function serverEnv({ dri3 = false }: XvfbOptions): NodeJS.ProcessEnv {
+  return { ...process.env, ...(dri3 && { LD_PRELOAD: shim('server') }) };
 }
 
 function xvfbArguments({ screen = '1280x1024x24', args = [] }: XvfbOptions, xauthority: string | undefined): string[] {

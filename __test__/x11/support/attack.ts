@@ -8,7 +8,10 @@ import type { Side, Stage } from './stage.js';
 /** What a script saw, or `{ error }`. */
 export type Sight = Record<string, unknown>;
 
-let program: string | undefined;
+/** The scripted clients: one that does odd things, one that passes descriptors. */
+export type Client = 'x11-attack' | 'x11-descriptors';
+
+const programs = new Map<Client, string>();
 
 /** Runs a script to its end; what it holds open it closes at once, since its standard input is empty. */
 export function attack(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
@@ -17,10 +20,19 @@ export function attack(env: NodeJS.ProcessEnv, ...args: readonly string[]): Prom
 
 /** Runs a script that must have ended by then. */
 export async function attackWithin(limitMs: number, env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
-  const { stdout, stderr } = await finish(attackProgram(), args, { env, limitMs });
+  return script('x11-attack', limitMs, env, args);
+}
+
+async function script(client: Client, limitMs: number, env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Sight> {
+  const { stdout, stderr } = await finish(clientProgram(client), args, { env, limitMs });
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
-  if (!last.startsWith('{')) throw new Error(`x11-attack ${args.join(' ')} said: ${stdout}${stderr}`);
+  if (!last.startsWith('{')) throw new Error(`${client} ${args.join(' ')} said: ${stdout}${stderr}`);
   return JSON.parse(last) as Sight;
+}
+
+/** Runs a script of x11-descriptors on one side. */
+export function descriptors(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<Sight> {
+  return script('x11-descriptors', 120_000, env, args);
 }
 
 /** Runs a script on both sides. */
@@ -31,7 +43,7 @@ export async function attackBoth(stage: Stage, ...args: readonly string[]): Prom
 
 /** Starts a script that holds something open, and waits until it does. Only `release` lets it go on. */
 export async function startAttack(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<HeldAttack> {
-  const running = new Running(attackProgram(), args, { env, stdio: ['pipe', 'pipe', 'pipe'], limitMs: 120_000 });
+  const running = new Running(clientProgram('x11-attack'), args, { env, stdio: ['pipe', 'pipe', 'pipe'], limitMs: 120_000 });
   const [line] = await running.untilOutput(/^\{.*\}$/m);
   return new HeldAttack(running, JSON.parse(line) as Sight);
 }
@@ -62,15 +74,16 @@ export class HeldAttack implements AsyncDisposable {
 }
 
 /** Built when the first test asks for it; cargo finds out itself whether that is needed. */
-function attackProgram(): string {
-  program ??= build();
+function clientProgram(client: Client): string {
+  const program = programs.get(client) ?? build(client);
+  programs.set(client, program);
   return program;
 }
 
-function build(): string {
-  const args = ['build', '--release', '--package', 'x11bridge-testkit', '--bin', 'x11-attack', '--message-format=json-render-diagnostics'];
+function build(client: Client): string {
+  const args = ['build', '--release', '--package', 'x11bridge-testkit', '--bin', client, '--message-format=json-render-diagnostics'];
   const { status, stdout } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 26 });
-  const artifact = stdout.split('\n').find((line) => line.includes('"name":"x11-attack"') && line.includes('"executable":"'));
-  if (status !== 0 || artifact === undefined) throw new Error('cargo could not build x11-attack; what it says is above');
+  const artifact = stdout.split('\n').find((line) => line.includes(`"name":"${client}"`) && line.includes('"executable":"'));
+  if (status !== 0 || artifact === undefined) throw new Error(`cargo could not build ${client}; what it says is above`);
   return (JSON.parse(artifact) as { executable: string }).executable;
 }

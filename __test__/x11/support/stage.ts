@@ -28,11 +28,21 @@ export interface ServedBridge {
 export type Side = 'direct' | 'bridged';
 export const SIDES: readonly Side[] = ['direct', 'bridged'];
 
+export interface StageOptions {
+  /** Both servers have DRI3. */
+  readonly dri3?: boolean;
+  /** More arguments for the bridge. */
+  readonly args?: readonly string[];
+}
+
 export class Stage {
   readonly folder = new TemporaryFolder();
   #parts: { direct: Xvfb; host: Xvfb; bridge: ServedBridge } | undefined;
 
-  constructor(readonly channel: Channel) {}
+  constructor(
+    readonly channel: Channel,
+    readonly options: StageOptions = {},
+  ) {}
 
   /** The server that is reached directly. */
   get direct(): Xvfb {
@@ -49,8 +59,9 @@ export class Stage {
   }
 
   async open(): Promise<void> {
-    const [direct, host] = await Promise.all([startXvfb({ auth: true }), startXvfb({ auth: true })]);
-    this.#parts = { direct, host, bridge: await serve(host, ['--channel', this.channel]) };
+    const { dri3 = false, args = [] } = this.options;
+    const [direct, host] = await Promise.all([startXvfb({ auth: true, dri3 }), startXvfb({ auth: true, dri3 })]);
+    this.#parts = { direct, host, bridge: await serve(host, ['--channel', this.channel, ...args]) };
   }
 
   async close(): Promise<void> {
@@ -89,10 +100,10 @@ export class Stage {
 }
 
 /** Declares the same tests for every channel; each list has a stage of its own. */
-export function overEveryChannel(title: string, tests: (stage: Stage) => void): void {
+export function overEveryChannel(title: string, tests: (stage: Stage) => void, options: StageOptions = {}): void {
   for (const channel of CHANNELS) {
     describe(`${title} over ${channel}`, () => {
-      const stage = new Stage(channel);
+      const stage = new Stage(channel, options);
       before(() => stage.open());
       after(() => stage.close());
       tests(stage);
