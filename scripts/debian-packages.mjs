@@ -26,7 +26,6 @@ export const DEBIAN_PACKAGES = {
     { name: 'python3-xlib', why: 'a client of a third X11 client library' },
   ],
   shims: [
-    { name: 'gcc', why: 'compiles the libraries that give Xvfb DRI3', command: 'cc' },
     { name: 'xserver-xorg-dev', why: 'what the X server offers to extensions of it' },
     { name: 'libxshmfence-dev', why: 'the fences that real clients use' },
     { name: 'libdrm-dev', why: 'the numbers of the DRM interface that Mesa speaks' },
