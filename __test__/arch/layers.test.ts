@@ -23,7 +23,8 @@ const IMPURE = /\bstd::(fs|net|thread|time|process|env|io)\b/;
 
 /** What each folder of ts/ may import from the others; '.' are the files at the top. */
 const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
-  cli: ['cli', 'config', 'session', 'errors.ts'],
+  cli: ['cli', 'config', 'doctor', 'session', 'errors.ts'],
+  doctor: ['doctor', 'config', 'session', 'native', 'errors.ts', 'runtime-dir.ts'],
   session: ['session', 'native', 'config', 'errors.ts', 'runtime-dir.ts'],
   native: ['native', 'config', 'errors.ts'],
   config: ['config', 'errors.ts'],
@@ -96,7 +97,9 @@ describe('the layers of TypeScript', () => {
   });
 
   it('have no timers: a bridge at rest must not wake up', () => {
-    for (const file of typescriptFiles()) assert.doesNotMatch(read(join('ts', file)), /\bset(Timeout|Interval|Immediate)\b/, file);
+    // What only looks at a bridge, and ends, may have some.
+    const files = typescriptFiles().filter((file) => !/^(doctor\/|cli\/commands\/top\.ts)/.test(file));
+    for (const file of files) assert.doesNotMatch(read(join('ts', file)), /\bset(Timeout|Interval|Immediate)\b/, file);
   });
 });
 

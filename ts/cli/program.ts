@@ -39,6 +39,10 @@ const CONFIG_CHECK_HELP = `
 Every fault gets a line with the file, the line, the key and what was expected.
 Exit codes: 0 when there is no fault, 1 when there is one, 2 wrong usage.`;
 
+const DOCTOR_HELP = `
+With the options of "serve" it looks whether that would work: a bridge of its own runs for a moment, on a free display.
+Exit codes: 0 when a bridge works here, 1 when it doesn't, 2 wrong usage.`;
+
 interface Outcome {
   code: number;
 }
@@ -69,12 +73,12 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, configCommand]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, configCommand, doctorCommand]) add(program, outcome);
   return program;
 }
 
-function runCommand(program: Command, outcome: Outcome): Command {
-  return withSettings(subcommand(program, 'run'))
+function runCommand(program: Command, outcome: Outcome): void {
+  withSettings(subcommand(program, 'run'))
     .option('--json', 'write a line of JSON for each client to stderr; stdout is for COMMAND')
     .description('start a bridge and COMMAND with DISPLAY and XAUTHORITY set; end with its exit code')
     .usage('[options] -- COMMAND [ARGUMENT...]')
@@ -87,8 +91,8 @@ function runCommand(program: Command, outcome: Outcome): Command {
     });
 }
 
-function serveCommand(program: Command, outcome: Outcome): Command {
-  return withSettings(subcommand(program, 'serve'))
+function serveCommand(program: Command, outcome: Outcome): void {
+  withSettings(subcommand(program, 'serve'))
     .option('--json', 'write a line of JSON to stdout when ready, and for each client that comes or goes')
     .description('start a bridge and keep it until SIGTERM or SIGINT')
     .usage('[options]')
@@ -99,7 +103,7 @@ function serveCommand(program: Command, outcome: Outcome): Command {
     });
 }
 
-function configCommand(program: Command, outcome: Outcome): Command {
+function configCommand(program: Command, outcome: Outcome): void {
   const config = subcommand(program, 'config').description('show the settings, or check a file with some').addHelpText('after', CONFIG_HELP);
   withSettings(subcommand(config, 'show'))
     .option('--json', 'write one line of JSON')
@@ -124,7 +128,18 @@ function configCommand(program: Command, outcome: Outcome): Command {
       const { printSchema } = await import('./commands/config.js');
       outcome.code = printSchema();
     });
-  return config;
+}
+
+function doctorCommand(program: Command, outcome: Outcome): void {
+  withSettings(subcommand(program, 'doctor'))
+    .option('--json', 'write one line of JSON')
+    .description('look at this machine, and say what is missing and what to do about it')
+    .usage('[options]')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (invocation: Invocation) => {
+      const { doctor } = await import('./commands/doctor.js');
+      outcome.code = await doctor(invocation);
+    });
 }
 
 /** Adds a command below another. */

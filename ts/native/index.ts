@@ -18,6 +18,11 @@ export function startNative(config: BridgeConfig, runtimeDir: string, onEvents: 
   });
 }
 
+/** The version of the addon, if it loads. */
+export function addonVersion(): Result<string, BridgeError> {
+  return loadBinding().map((binding) => binding.version());
+}
+
 /** Changes what may change in a running bridge. */
 export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
   const error = native.reconfigure(bindingLiveOptions(config));
