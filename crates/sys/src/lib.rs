@@ -4,11 +4,15 @@
 //! * [`socket`]: stream sockets that carry descriptors, never blocking, always close-on-exec;
 //! * [`Buffer`]: private pages that go back to the kernel;
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
-//!   handed to the kernel.
+//!   handed to the kernel;
+//! * [`virtgpu`]: the render node of a virtual machine's GPU;
+//! * [`vsock`]: sockets between a virtual machine and its host.
 
 pub mod buffer;
 pub mod shared_map;
 pub mod socket;
+pub mod virtgpu;
+pub mod vsock;
 
 pub use buffer::Buffer;
 pub use shared_map::SharedMap;

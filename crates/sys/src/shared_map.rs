@@ -44,6 +44,11 @@ impl SharedMap {
         if len == 0 || size < len as u64 {
             return Err(Errno::INVAL);
         }
+        Self::map_at(file, 0, len)
+    }
+
+    /// Maps `len` bytes, above zero, from `offset` on. The caller knows that the file or the device has them.
+    pub(crate) fn map_at(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, Errno> {
         // SAFETY: a fresh mapping at an address that the kernel chooses aliases nothing.
         let start = unsafe {
             rustix::mm::mmap(
@@ -52,7 +57,7 @@ impl SharedMap {
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::SHARED,
                 file,
-                0,
+                offset,
             )
         }?;
         let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;

@@ -5,20 +5,22 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SocketFlags, accept_with};
 
 use crate::setup::{self, SetupRequest};
 use crate::{ByteOrder, FdStream, HANG_GUARD};
 
-/// Listens on `X0` in a directory of the test's.
+/// Listens on `X0` in a directory of the test's, or on a TCP port of this machine alone.
 #[derive(Debug)]
 pub struct FakeServer {
-    listener: UnixListener,
+    listener: OwnedFd,
     path: PathBuf,
 }
 
@@ -27,7 +29,14 @@ impl FakeServer {
     pub fn start(dir: impl AsRef<Path>) -> io::Result<Self> {
         let path = dir.as_ref().join("X0");
         let _left_behind = fs::remove_file(&path);
-        Ok(Self { listener: UnixListener::bind(&path)?, path })
+        Ok(Self { listener: UnixListener::bind(&path)?.into(), path })
+    }
+
+    /// Starts to listen on a free TCP port, which is returned; it has no path then.
+    pub fn start_tcp() -> io::Result<(Self, u16)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        Ok((Self { listener: listener.into(), path: PathBuf::new() }, port))
     }
 
     /// The socket's path: the bridge's host display.
@@ -46,7 +55,8 @@ impl FakeServer {
         if poll(&mut [PollFd::new(&self.listener, PollFlags::IN)], Some(&limit))? == 0 {
             return Ok(None);
         }
-        let stream = FdStream::new(self.listener.accept()?.0)?;
+        let accepted = accept_with(&self.listener, SocketFlags::CLOEXEC)?;
+        let stream = FdStream::new(accepted.into())?;
         Ok(Some(FakeConnection { stream, order: ByteOrder::Little, sequence: 0, big_requests: false }))
     }
 

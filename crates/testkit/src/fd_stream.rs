@@ -35,7 +35,7 @@ impl FdStream {
         })
     }
 
-    /// Takes over a connected socket.
+    /// Takes over a connected socket; one of another family than Unix's does too, without descriptors.
     pub fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_read_timeout(Some(HANG_GUARD))?;
         socket.set_write_timeout(Some(HANG_GUARD))?;
