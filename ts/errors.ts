@@ -17,6 +17,8 @@ interface Failure<Kind extends string> {
 export type InvalidOption = Failure<'invalid-option'>;
 /** A configuration file can't be read, or has a key or value that makes no sense; the message names the line. */
 export type InvalidConfig = Failure<'invalid-config'>;
+/** The channel that was asked for can't be had here. */
+export type ChannelUnavailable = Failure<'channel-unavailable'>;
 /** The display number that was asked for belongs to another X server or bridge. */
 export type DisplayTaken = Failure<'display-taken'>;
 /** Every display number that `auto` may try is taken. */
@@ -38,6 +40,7 @@ export type InternalFault = Failure<'internal'>;
 export type BridgeError =
   | InvalidOption
   | InvalidConfig
+  | ChannelUnavailable
   | DisplayTaken
   | NoFreeDisplay
   | PermissionDenied
@@ -53,6 +56,7 @@ export type BridgeErrorKind = BridgeError['kind'];
 const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'invalid-option': 'user',
   'invalid-config': 'user',
+  'channel-unavailable': 'host',
   'display-taken': 'user',
   'no-free-display': 'user',
   'permission-denied': 'user',
@@ -84,6 +88,7 @@ export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
     case 'invalid-option':
       return 2;
     case 'invalid-config':
+    case 'channel-unavailable':
     case 'display-taken':
     case 'no-free-display':
     case 'permission-denied':

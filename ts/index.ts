@@ -8,7 +8,7 @@ import { failure, type BridgeError } from './errors.js';
 import type { Bridge } from './session/bridge.js';
 import { startSession } from './session/start.js';
 
-export type { BridgeOptions, ChannelName, LiveOptions } from './config/options.js';
+export type { BridgeOptions, ChannelName, ChannelOption, LiveOptions } from './config/options.js';
 export type { BlamedSide, BridgeError, BridgeErrorKind } from './errors.js';
 export type { Bridge, BridgeStats } from './session/bridge.js';
 export type { BridgeEvents, ClientClosed, ClientConnected, LogLevel, LogLine, Totals } from './session/events.js';

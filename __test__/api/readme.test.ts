@@ -27,6 +27,7 @@ describe('the README', () => {
     const kinds: Record<BridgeErrorKind, true> = {
       'invalid-option': true,
       'invalid-config': true,
+      'channel-unavailable': true,
       'display-taken': true,
       'no-free-display': true,
       'permission-denied': true,

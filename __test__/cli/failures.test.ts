@@ -94,6 +94,24 @@ describe('a start that fails', () => {
     }
   });
 
+  it('because the channel that was asked for cannot be had says what is missing, and leaves nothing behind', async () => {
+    using folder = new TemporaryFolder();
+    const channel = ['serve', '--channel', 'virtgpu', '--display', DISPLAY, '--runtime-dir', folder.path, '--render-node'];
+    for (const [node, why] of [['/nonexistent/renderD128', /no such file or directory/], ['/dev/null', /\/dev\/null is no render node/]] as const) {
+      const result = await x11bridge([...channel, node]);
+      assertRefused(result);
+      assert.match(result.stderr, why);
+      assertNothingLeft(folder.path);
+    }
+  });
+
+  it('because no channel leads anywhere says why each does not', async () => {
+    const { code, stderr } = await x11bridge(['serve', '--render-node', '/nonexistent/renderD128'], { env: { DISPLAY: '' } });
+    assert.equal(code, 2);
+    assertOneSentence(stderr);
+    assert.match(stderr, /set DISPLAY.*not virtgpu: can't open \/nonexistent\/renderD128.*not vsock: /);
+  });
+
   it('because the addon is missing names the package and the command that mend it', async () => {
     using folder = new TemporaryFolder();
     const hook = folder.file('hook.cjs');

@@ -100,7 +100,7 @@ describe('the command line', () => {
     const { code, stderr } = await x11bridge(['serve']);
     assert.equal(code, 2);
     assertOneSentence(stderr);
-    assert.match(stderr, /set DISPLAY, or name one with --host-display/);
+    assert.match(stderr, /set DISPLAY, or name the host display/);
   });
 
   it('names the option as it is written on the command line', async () => {

@@ -59,7 +59,7 @@ describe('the addon', () => {
   it('tells where the display is, and how clients get to the server', async () => {
     const bridge = start();
     assert.ok(Number.isInteger(bridge.display));
-    assert.match(bridge.channel, /^(loopback|socket)$/);
+    assert.match(bridge.channel, /^(virtgpu|vsock|tcp|loopback|socket)$/);
     assert.match(bridge.channelReason, /^[^\n]+$/);
     assert.equal(bridge.socketPath, displayFiles(`:${bridge.display}`).socket);
     assert.ok(bridge.xauthority.startsWith(`${folder.path}/`));
@@ -75,6 +75,10 @@ describe('the addon', () => {
       { hostDisplay: ':1\0' },
       { channel: '' },
       { channel: 'pigeon' },
+      { channel: 'vsock:2' },
+      { channel: 'vsock:4294967295:1' },
+      { channel: 'tcp:host:0' },
+      { channel: 'tcp:::1:6000' },
       { display: 59_536 },
       { live: { spinMicros: 1001 } },
       { live: { hostTimeoutMs: 0 } },
@@ -91,6 +95,12 @@ describe('the addon', () => {
 
   it('takes numbers at their limits', async () => {
     for (const more of [{ live: { spinMicros: 0 } }, { live: { spinMicros: 1000 } }, { live: { clientsMax: 1 } }, { live: { clientsMax: 65_536 } }, { live: { hostTimeoutMs: 1 } }, { live: { hostTimeoutMs: 600_000 } }, { display: 59_535 }]) await start(more).close();
+  });
+
+  it('tells a channel that cannot be had from one that makes no sense', () => {
+    const { kind, message, side, retry } = refusal({ channel: 'virtgpu', renderNode: '/nonexistent/renderD128' });
+    assert.deepEqual([kind, side, retry], ['channel-unavailable', 'user', false]);
+    assert.match(message, /^can't open \/nonexistent\/renderD128: [^\n]+$/);
   });
 
   it('tells a taken display from a runtime directory that is missing', () => {

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { err, ok } from 'neverthrow';
-import type { Settings } from '../../dist/config/options.js';
+import type { ResolvedSettings } from '../../dist/config/options.js';
 import type { Machine } from '../../dist/doctor/check.js';
 import { CHECKS, examine } from '../../dist/doctor/examine.js';
 import { failure } from '../../dist/errors.js';
 
-const SETTINGS: Settings = {
+const SETTINGS: ResolvedSettings = {
   display: undefined,
   hostDisplay: ':0',
+  hostDisplayNamed: false,
   hostXauthority: undefined,
   channel: 'auto',
+  renderNode: undefined,
   spin: undefined,
   clientsMax: undefined,
   hostTimeout: undefined,

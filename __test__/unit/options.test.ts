@@ -19,8 +19,10 @@ describe('options', () => {
     assert.deepEqual(resolve({}), {
       display: undefined,
       hostDisplay: ':0',
+      hostDisplayNamed: false,
       hostXauthority: undefined,
       channel: 'auto',
+      renderNode: undefined,
       spin: undefined,
       clientsMax: undefined,
       hostTimeout: undefined,
@@ -35,12 +37,19 @@ describe('options', () => {
   });
 
   it('win over the environment', () => {
-    assert.equal(resolve({ hostDisplay: 'unix:9' }).hostDisplay, 'unix:9');
+    const { hostDisplay, hostDisplayNamed } = resolve({ hostDisplay: 'unix:9' });
+    assert.deepEqual([hostDisplay, hostDisplayNamed], ['unix:9', true]);
   });
 
-  it('need a host display from somewhere, and an empty $DISPLAY is none', () => {
-    assert.match(problem({}, {}), /^there is no X server to carry clients to: set DISPLAY, or name one with hostDisplay$/);
-    assert.match(problem({}, { DISPLAY: '' }), /there is no X server/);
+  it('need a host display from somewhere for channels that lead nowhere by themselves, and an empty $DISPLAY is none', () => {
+    for (const channel of ['loopback', 'socket']) {
+      assert.match(problem({ channel }, {}), /^there is no X server to carry clients to: set DISPLAY, or name one with hostDisplay$/);
+      assert.match(problem({ channel }, { DISPLAY: '' }), /there is no X server/);
+    }
+  });
+
+  it('need no host display where the channel may lead to the host', () => {
+    for (const channel of ['auto', 'virtgpu', 'vsock:2:6000', 'tcp:localhost:6000']) assert.equal(resolve({ channel }, {}).hostDisplay, undefined);
   });
 
   it('refuse names that do not exist, and those of the command alone', () => {
@@ -52,7 +61,10 @@ describe('options', () => {
     ['display', ['auto', ':0', ':59535'], [':59536', ':-1', ':', '3', ':3.0', ': 3', '', 3, null]],
     ['hostDisplay', [':0', '/tmp/socket'], ['', 'a\0b', 0, {}]],
     ['hostXauthority', ['/a', 'relative'], ['', 5]],
-    ['channel', ['auto', 'loopback', 'socket'], ['', 'AUTO', 'vsock', 1]],
+    ['channel', ['auto', 'virtgpu', 'loopback', 'socket'], ['', 'AUTO', 'gpu', 1]],
+    ['channel', ['vsock:0:0', 'vsock:2:6000', 'vsock:4294967294:4294967294'], ['vsock', 'vsock:2', 'vsock:-1:2', 'vsock:4294967295:1', 'vsock:2:4294967295', 'vsock:2:1:1']],
+    ['channel', ['tcp:localhost:1', 'tcp:192.0.2.7:65535', 'tcp:[::1]:6000'], ['tcp:6000', 'tcp::1', 'tcp:h:0', 'tcp:h:65536', 'tcp:::1:6000', 'tcp:a b:1', 'tcp:a/b:1']],
+    ['renderNode', ['/dev/dri/renderD129'], ['', 'renderD128', 1, '/a\0']],
     ['spin', ['auto', 'off', 1, 1000], [0, 1001, -1, 1.5, Number.NaN, Infinity, '10', 'on', true]],
     ['clientsMax', [1, 65536], [0, 65537, -1, 0.5, Number.NaN, '5', 'many']],
     ['hostTimeout', [0.1, 4.5, 600], [0, 0.09, 601, -1, Number.NaN, Infinity, '5', '5s']],

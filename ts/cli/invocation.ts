@@ -3,7 +3,7 @@
 import { Option, type Command } from 'commander';
 import { safeTry, ok, type Result } from 'neverthrow';
 import type { BridgeError } from '../errors.js';
-import type { Settings } from '../config/options.js';
+import type { ResolvedSettings } from '../config/options.js';
 import { resolveSettings } from '../config/resolve.js';
 import { SCHEMA, SETTING_NAMES } from '../config/schema.js';
 import { CONFIG_VARIABLE, readSources, type Flags } from '../config/sources.js';
@@ -26,7 +26,7 @@ export function withSettings(command: Command): Command {
 }
 
 /** Reads every source and checks it. */
-export function settingsOf(flags: Flags, env: NodeJS.ProcessEnv): Result<Settings, BridgeError> {
+export function settingsOf(flags: Flags, env: NodeJS.ProcessEnv): Result<ResolvedSettings, BridgeError> {
   return safeTry(function* () {
     const given = yield* readSources(flags, env);
     return ok(yield* resolveSettings(given, env, '--host-display'));

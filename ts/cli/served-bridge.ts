@@ -2,7 +2,7 @@
 
 import type { Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
-import type { Settings } from '../config/options.js';
+import type { ResolvedSettings } from '../config/options.js';
 import { unknownVariables } from '../config/sources.js';
 import type { BridgeError } from '../errors.js';
 import type { NativeBridge } from '../session/bridge.js';
@@ -15,7 +15,7 @@ export class ServedBridge {
     readonly bridge: NativeBridge,
     readonly reporter: Reporter,
     readonly invocation: Invocation,
-    private settings: Settings,
+    private settings: ResolvedSettings,
   ) {}
 
   /**

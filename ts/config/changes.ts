@@ -1,6 +1,6 @@
 // What a changed configuration changes in a bridge that runs.
 
-import type { Settings, SettingName } from './options.js';
+import type { ResolvedSettings, SettingName } from './options.js';
 import { SCHEMA, SETTING_NAMES } from './schema.js';
 
 /** The keys of settings that differ. */
@@ -12,16 +12,16 @@ export interface Changes {
 }
 
 /** Compares what holds with what is wanted. */
-export function changesBetween(holding: Settings, wanted: Settings): Changes {
+export function changesBetween(holding: ResolvedSettings, wanted: ResolvedSettings): Changes {
   const changed = SETTING_NAMES.filter((name) => holding[name] !== wanted[name]);
   const keys = (names: readonly SettingName[]): string[] => names.map((name) => SCHEMA[name].key);
   return { applied: keys(changed.filter((name) => !isFixed(name))), waiting: keys(changed.filter(isFixed)) };
 }
 
 /** What holds after a reload: the wanted settings, but for those that wait for the next start. */
-export function reloaded(holding: Settings, wanted: Settings): Settings {
+export function reloaded(holding: ResolvedSettings, wanted: ResolvedSettings): ResolvedSettings {
   const fixed = SETTING_NAMES.filter(isFixed).map((name) => [name, holding[name]]);
-  return { ...wanted, ...(Object.fromEntries(fixed) as Partial<Settings>) };
+  return { ...wanted, ...(Object.fromEntries(fixed) as Partial<ResolvedSettings>) };
 }
 
 function isFixed(name: SettingName): boolean {

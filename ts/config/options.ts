@@ -1,18 +1,36 @@
 // The options of a bridge, as its callers write them and as the session needs them.
 
-/** How client bytes reach the X server. `loopback` runs the whole virtual-machine protocol within this process, `socket` relays to the server's Unix socket. */
-export type ChannelName = 'loopback' | 'socket';
+/**
+ * How client bytes reach the X server. `virtgpu` is the GPU device of a virtual machine, `vsock` and `tcp` are byte pipes to a
+ * listener of its host, `loopback` runs the whole virtual-machine protocol within this process, `socket` relays to the server's
+ * own socket.
+ */
+export type ChannelName = 'virtgpu' | 'vsock' | 'tcp' | 'loopback' | 'socket';
+
+/** A channel as an option names it: a byte pipe with its address. */
+export type ChannelOption = 'auto' | Exclude<ChannelName, 'vsock' | 'tcp'> | `vsock:${number}:${number}` | `tcp:${string}:${number}`;
 
 /** What `startBridge` takes; every field may be left out. */
 export interface BridgeOptions {
   /** The display number to serve, such as `:3`, from `:0` to `:59535`. Default `auto`: the first free one. */
   display?: 'auto' | `:${number}`;
-  /** The X server to carry clients to: `:0`, `:0.0`, `unix:0`, `host:0.0` or the path of a socket. Default `$DISPLAY`. */
+  /**
+   * The X server to carry clients to: `:0`, `:0.0`, `unix:0`, `host:0.0` or the path of a socket. Default `$DISPLAY`. Not needed by
+   * `virtgpu`, `vsock` and `tcp`, which lead to the host's; there its number only chooses among the entries of `hostXauthority`.
+   */
   hostDisplay?: string;
-  /** The Xauthority file with that server's cookie. Default `$XAUTHORITY`, else `~/.Xauthority`. It is read anew for each client. */
+  /**
+   * The Xauthority file with that server's cookie. Default `$XAUTHORITY`, else `~/.Xauthority`; none with `virtgpu`, `vsock` and
+   * `tcp`. It is read anew for each client.
+   */
   hostXauthority?: string;
-  /** Default `auto`: the best that works here; `Bridge.channelReason` says why. */
-  channel?: 'auto' | ChannelName;
+  /**
+   * Default `auto`: the socket of `hostDisplay` if that is given, else `virtgpu`, else `vsock:2:6000` where the host listens, else the
+   * socket of `$DISPLAY`; `Bridge.channelReason` says why. A TCP address of IPv6 stands in brackets.
+   */
+  channel?: ChannelOption;
+  /** The path of the virtio-gpu device's render node. Default: the first one in `/dev/dri` whose driver is `virtio_gpu`. */
+  renderNode?: string;
   /** How long a thread tries again before it sleeps: `auto` adapts (the default), `off` never, or microseconds from 1 to 1000. */
   spin?: 'auto' | 'off' | number;
   /** How many clients may be connected at once, 1 to 65,536. Default 512. */
@@ -32,9 +50,13 @@ export type OptionName = Exclude<keyof BridgeOptions, 'signal'>;
 export interface BridgeConfig {
   /** undefined: the first free number */
   readonly display: number | undefined;
-  readonly hostDisplay: string;
+  /** undefined: only a channel that leads to the host will do */
+  readonly hostDisplay: string | undefined;
+  /** whether an option named it, so that `auto` takes no other */
+  readonly hostDisplayNamed: boolean;
   readonly hostXauthority: string | undefined;
-  readonly channel: 'auto' | ChannelName;
+  readonly channel: ChannelOption;
+  readonly renderNode: string | undefined;
   /** microseconds; undefined: adapts; 0: off */
   readonly spin: number | undefined;
   readonly clientsMax: number | undefined;
@@ -61,6 +83,9 @@ export interface CommandConfig {
 }
 
 /** Everything that can be set by a flag, a variable or a line of a file. */
-export type Settings = BridgeConfig & CommandConfig;
+export type Settings = Omit<BridgeConfig, 'hostDisplayNamed'> & CommandConfig;
+
+/** All of it after validation. */
+export type ResolvedSettings = BridgeConfig & CommandConfig;
 
 export type SettingName = keyof Settings;

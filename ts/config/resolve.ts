@@ -3,7 +3,7 @@
 import { err, ok, safeTry, type Result } from 'neverthrow';
 import { failure, type BridgeError } from '../errors.js';
 import { checkGiven, wrongValue, type Given, type GivenSettings } from './given.js';
-import type { BridgeConfig, LiveConfig, OptionName, Settings, SettingName } from './options.js';
+import type { BridgeConfig, ChannelOption, LiveConfig, OptionName, ResolvedSettings, Settings, SettingName } from './options.js';
 import { SCHEMA, SETTING_NAMES } from './schema.js';
 import { checkValue } from './value.js';
 
@@ -37,18 +37,25 @@ function givenByCaller(raw: Readonly<Record<string, unknown>>): Result<GivenSett
  * Checks every setting and fills in what comes from the environment.
  * @param hostDisplayName how a message names the option for the X server
  */
-export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, hostDisplayName: string): Result<Settings, BridgeError> {
+export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, hostDisplayName: string): Result<ResolvedSettings, BridgeError> {
   const read = <Name extends SettingName>(name: Name): Result<Settings[Name] | undefined, BridgeError> => {
     const one = given[name];
     if (one === undefined) return ok(undefined);
     return checkValue<Settings[Name]>(SCHEMA[name].type, one.value).mapErr((problem) => wrongValue(name, one.origin, problem));
   };
   return safeTry(function* () {
+    const named = yield* read('hostDisplay');
+    const channel = (yield* read('channel')) ?? 'auto';
+    // An empty DISPLAY is none.
+    const hostDisplay = named ?? (env['DISPLAY'] || undefined);
+    if (hostDisplay === undefined && NEED_DISPLAY.has(channel)) return err(noServer(hostDisplayName));
     return ok({
       display: yield* read('display'),
-      hostDisplay: (yield* read('hostDisplay')) ?? (yield* displayOf(env, hostDisplayName)),
+      hostDisplay,
+      hostDisplayNamed: named !== undefined,
       hostXauthority: yield* read('hostXauthority'),
-      channel: (yield* read('channel')) ?? 'auto',
+      channel,
+      renderNode: yield* read('renderNode'),
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),
@@ -58,8 +65,9 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
   });
 }
 
-function displayOf(env: NodeJS.ProcessEnv, option: string): Result<string, BridgeError> {
-  const display = env['DISPLAY'];
-  if (display) return ok(display);
-  return err(failure('invalid-option', `there is no X server to carry clients to: set DISPLAY, or name one with ${option}`));
+/** Channels that lead nowhere by themselves; `auto` may find one that does. */
+const NEED_DISPLAY: ReadonlySet<ChannelOption> = new Set<ChannelOption>(['loopback', 'socket']);
+
+function noServer(option: string): BridgeError {
+  return failure('invalid-option', `there is no X server to carry clients to: set DISPLAY, or name one with ${option}`);
 }

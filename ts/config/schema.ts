@@ -3,6 +3,7 @@
 
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CHANNEL, CHANNEL_ARGUMENT } from './channel.js';
 import { LOG_LEVELS, type SettingName, type Settings } from './options.js';
 import { displayNumber, numberFrom, oneOf, textual, wordsOr, type JsonSchema, type ValueType } from './value.js';
 
@@ -51,7 +52,7 @@ export const SCHEMA: Schema = {
   hostDisplay: {
     key: 'host-display',
     argument: 'NAME',
-    help: 'X server to carry clients to: :0, :0.0, unix:0, host:0.0 or the path of a socket',
+    help: 'X server to carry clients to: :0, :0.0, unix:0, host:0.0 or the path of a socket; virtgpu, vsock and tcp need none',
     fallback: '$DISPLAY',
     standard: (env) => env['DISPLAY'],
     type: textual('the name of a display, such as :0'),
@@ -62,7 +63,7 @@ export const SCHEMA: Schema = {
     key: 'host-xauthority',
     argument: 'FILE',
     help: "Xauthority file with that server's cookie; read anew for each client",
-    fallback: '$XAUTHORITY, else ~/.Xauthority',
+    fallback: '$XAUTHORITY, else ~/.Xauthority; none for virtgpu, vsock and tcp',
     standard: (env) => env['XAUTHORITY'] || join(homedir(), '.Xauthority'),
     type: textual('the path of a file', { paths: 'file' }),
     applies: 'later',
@@ -70,11 +71,21 @@ export const SCHEMA: Schema = {
   },
   channel: {
     key: 'channel',
-    argument: 'auto|loopback|socket',
+    argument: CHANNEL_ARGUMENT,
     help: 'how bytes reach the X server; --log-level info says what auto chose and why',
     fallback: 'auto',
     standard: 'auto',
-    type: oneOf(['auto', 'loopback', 'socket']),
+    type: CHANNEL,
+    applies: 'start',
+    of: 'bridge',
+  },
+  renderNode: {
+    key: 'render-node',
+    argument: 'PATH',
+    help: 'absolute path of the render node of the virtio-gpu device',
+    fallback: 'the first one in /dev/dri of the driver virtio_gpu',
+    standard: () => undefined,
+    type: textual('an absolute path', { paths: 'file', pattern: /^\// }),
     applies: 'start',
     of: 'bridge',
   },

@@ -1,6 +1,6 @@
 // What a check is, and what it may look at.
 
-import type { Settings } from '../config/options.js';
+import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
 import type { Trial } from './trial.js';
 import type { Result } from 'neverthrow';
@@ -38,7 +38,7 @@ export interface Machine {
   readonly nodeVersion: string;
   readonly env: NodeJS.ProcessEnv;
   /** The settings that `serve` would have, or what keeps it from having any. */
-  readonly settings: Result<Settings, BridgeError>;
+  readonly settings: Result<ResolvedSettings, BridgeError>;
   /** The text of a file, at most 1 MiB of it; undefined when it can't be read. */
   readonly read: (path: string) => string | undefined;
   /** The names in a folder; empty when there is none. */

@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, readSync, statfsSync } from 'node:fs';
 import { Result } from 'neverthrow';
-import type { Settings } from '../config/options.js';
+import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
 import { addonVersion } from '../native/index.js';
 import type { Machine } from './check.js';
@@ -14,7 +14,7 @@ const FILE_BYTES_MAX = 1 << 20;
 const PROGRAM_MS_MAX = 10_000;
 
 /** @param settings those that `serve` would have */
-export function thisMachine(settings: Result<Settings, BridgeError>, env: NodeJS.ProcessEnv): Machine {
+export function thisMachine(settings: Result<ResolvedSettings, BridgeError>, env: NodeJS.ProcessEnv): Machine {
   let trial: Promise<Trial> | undefined;
   return {
     platform: process.platform,

@@ -1,7 +1,7 @@
 // A trial: the bridge that `serve` would start, and a client through it to the X server.
 
 import { err, ok, type Result } from 'neverthrow';
-import type { Settings } from '../config/options.js';
+import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
 import type { Bridge } from '../session/bridge.js';
 import { startSession } from '../session/start.js';
@@ -16,7 +16,7 @@ export interface Trial {
 }
 
 /** Starts, asks, and closes. The display is a free one, whatever the settings say: that one may be in use by a bridge that works. */
-export async function tryBridge(settings: Result<Settings, BridgeError>, env: NodeJS.ProcessEnv): Promise<Trial> {
+export async function tryBridge(settings: Result<ResolvedSettings, BridgeError>, env: NodeJS.ProcessEnv): Promise<Trial> {
   const started = settings.andThen((config) => startSession({ ...config, display: undefined }, env));
   return started.match(
     async (bridge) => {

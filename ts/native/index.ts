@@ -55,10 +55,12 @@ function rootCause(error: unknown): string {
 
 function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.BindingOptions {
   return {
-    hostDisplay: config.hostDisplay,
+    hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
     runtimeDir,
     ...(config.display !== undefined && { display: config.display }),
+    ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),
+    ...(config.renderNode !== undefined && { renderNode: config.renderNode }),
     live: bindingLiveOptions(config),
   };
 }

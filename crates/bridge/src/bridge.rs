@@ -16,7 +16,7 @@ use rustix::net::{SocketFlags, accept_with};
 use session::{Cookie, Handshake};
 use sys::socket;
 
-use crate::channel::{ChannelChoice, ChannelKind};
+use crate::channel::{ChannelChoice, Route, Wishes};
 use crate::client;
 use crate::error::Error;
 use crate::events::{Event, Events, Level};
@@ -40,25 +40,40 @@ const REFUSAL_MAX: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 pub struct Options {
     /// Display number, 0 to 59,535; `None` for the first free one.
     pub display: Option<u32>,
-    /// The X server to carry clients to.
-    pub host_display: DisplayName,
+    /// The X server to carry clients to; only needed for channels that do not lead to the host by themselves.
+    pub host_display: Option<DisplayName>,
+    /// Whether the user named that display for this bridge, so that no other will do.
+    pub host_display_named: bool,
     /// An existing directory, the caller's own, for the clients' Xauthority file.
     pub runtime_dir: PathBuf,
     /// The way to the host.
     pub channel: ChannelChoice,
+    /// The render node of the virtio-gpu device; `None` for the first one that there is.
+    pub render_node: Option<PathBuf>,
     /// What may change later.
     pub live: LiveOptions,
 }
 
 impl Options {
     /// The defaults for a host display and a runtime directory.
-    pub fn new(host_display: DisplayName, runtime_dir: PathBuf) -> Self {
+    pub fn new(host_display: Option<DisplayName>, runtime_dir: PathBuf) -> Self {
         Self {
             display: None,
+            host_display_named: host_display.is_some(),
             host_display,
             runtime_dir,
             channel: ChannelChoice::Auto,
+            render_node: None,
             live: LiveOptions::default(),
+        }
+    }
+
+    fn wishes(&self) -> Wishes<'_> {
+        Wishes {
+            choice: &self.channel,
+            host_display: self.host_display.as_ref(),
+            host_display_named: self.host_display_named,
+            render_node: self.render_node.as_deref(),
         }
     }
 
@@ -75,8 +90,9 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) handshake: Handshake,
-    pub(crate) host_display: Arc<DisplayName>,
-    pub(crate) channel: ChannelKind,
+    pub(crate) route: Route,
+    /// The number of the host's display, where the user has named it.
+    pub(crate) host_number: Option<u32>,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
@@ -93,14 +109,17 @@ impl Shared {
     fn new(
         options: Options,
         cookie: Cookie,
-        channel: ChannelKind,
+        route: Route,
         notify: Box<dyn Fn() + Send + Sync>,
         stop: OwnedFd,
     ) -> Self {
         Self {
             handshake: Handshake::new(cookie),
-            host_display: Arc::new(options.host_display),
-            channel,
+            route,
+            host_number: options
+                .host_display
+                .filter(|_| options.host_display_named)
+                .and_then(|name| name.number),
             events: Events::new(notify),
             meter: Meter::default(),
             stop,
@@ -130,7 +149,7 @@ pub struct Bridge {
     number: u32,
     socket_path: PathBuf,
     xauthority: PathBuf,
-    channel_reason: &'static str,
+    channel_reason: String,
 }
 
 impl Bridge {
@@ -141,12 +160,12 @@ impl Bridge {
         let stop =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
-        let host_number =
-            options.host_display.number.filter(|_| options.host_display.target == Target::Local);
-        let listener = Listener::bind(options.display, host_number)?;
+        let (route, channel_reason) = options.wishes().decide()?;
+        let local = route.display().filter(|display| display.target == Target::Local);
+        let listener = Listener::bind(options.display, local.and_then(|display| display.number))?;
         let number = listener.number();
-        if host_number == Some(number) {
-            return Err(own_display(&options.host_display));
+        if let Some(display) = local.filter(|display| display.number == Some(number)) {
+            return Err(own_display(display));
         }
         let xauthority = options.runtime_dir.join(format!("xauthority-{number}"));
         let entries = xauthority::entries_for(number, &cookie);
@@ -155,8 +174,7 @@ impl Bridge {
             errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;
         let xauthority = RemovedFile(xauthority);
-        let (channel, channel_reason) = options.channel.decide(options.host_display.is_unix());
-        let shared = Arc::new(Shared::new(options, Cookie::new(cookie), channel, notify, stop));
+        let shared = Arc::new(Shared::new(options, Cookie::new(cookie), route, notify, stop));
         let (socket_path, xauthority_path) = (listener.path().to_owned(), xauthority.0.clone());
         let acceptor = Acceptor {
             shared: Arc::clone(&shared),
@@ -196,8 +214,8 @@ impl Bridge {
     }
 
     /// The channel that is used, and in one line why.
-    pub fn channel(&self) -> (ChannelKind, &'static str) {
-        (self.shared.channel, self.channel_reason)
+    pub fn channel(&self) -> (&Route, &str) {
+        (&self.shared.route, &self.channel_reason)
     }
 
     /// Takes the events that wait, oldest first.
@@ -312,7 +330,7 @@ impl Acceptor {
 
     fn begin(&self, socket: OwnedFd) {
         let client = self.shared.last_client.fetch_add(1, Relaxed) + 1;
-        let clients_max = self.shared.live().clients_max;
+        let clients_max = self.shared.live().clients_max.min(self.shared.route.clients_max());
         let mut clients = self.shared.clients();
         if *clients >= clients_max {
             drop(clients);
@@ -386,8 +404,15 @@ pub(crate) mod tests {
 
     /// What the threads of a bridge share, without a bridge.
     pub(crate) fn shared() -> Shared {
-        let options = Options::new(DisplayName::parse("/nowhere/X0").unwrap(), PathBuf::new());
+        let display = DisplayName::parse("/nowhere/X0").unwrap();
+        let options = Options::new(Some(display.clone()), PathBuf::new());
         let stop = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        Shared::new(options, Cookie::new(vec![1; 16]), ChannelKind::Socket, Box::new(|| {}), stop)
+        Shared::new(
+            options,
+            Cookie::new(vec![1; 16]),
+            Route::Socket(Arc::new(display)),
+            Box::new(|| {}),
+            stop,
+        )
     }
 }

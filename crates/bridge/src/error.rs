@@ -10,7 +10,7 @@ use rustix::io::Errno;
 pub enum Side {
     /// Whoever gave the options.
     User,
-    /// Whoever runs the X server.
+    /// Whoever runs the X server, or the virtual machine.
     Host,
     /// Nobody but the bridge's makers.
     Bridge,
@@ -22,6 +22,13 @@ pub enum Side {
 pub enum Error {
     /// An option's value makes no sense.
     InvalidOption {
+        /// One sentence.
+        why: String,
+    },
+    /// The channel that was asked for can't be had.
+    Channel {
+        /// Who can mend it.
+        side: Side,
         /// One sentence.
         why: String,
     },
@@ -60,6 +67,7 @@ impl Error {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::InvalidOption { .. } => "invalid-option",
+            Self::Channel { .. } => "channel-unavailable",
             Self::DisplayTaken { .. } => "display-taken",
             Self::NoFreeDisplay => "no-free-display",
             Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
@@ -72,6 +80,7 @@ impl Error {
     pub const fn side(&self) -> Side {
         match self {
             Self::Os { .. } => Side::Bridge,
+            Self::Channel { side, .. } => *side,
             _ => Side::User,
         }
     }
@@ -85,7 +94,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidOption { why } => f.write_str(why),
+            Self::InvalidOption { why } | Self::Channel { why, .. } => f.write_str(why),
             Self::DisplayTaken { number } => {
                 write!(
                     f,
@@ -124,7 +133,8 @@ fn remedy(errno: Errno) -> &'static str {
     }
 }
 
-fn says(errno: Errno) -> String {
+/// The system's words for an error, without its number.
+pub(crate) fn says(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

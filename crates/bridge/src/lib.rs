@@ -25,7 +25,7 @@ mod stats;
 mod uplink;
 
 pub use bridge::{Bridge, Options};
-pub use channel::ChannelChoice;
+pub use channel::{ChannelChoice, PipeAddress};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::LiveOptions;

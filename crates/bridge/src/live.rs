@@ -18,7 +18,8 @@ pub const HOST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// What may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveOptions {
-    /// The file with the X server's cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`.
+    /// The file with the X server's cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`, and for none at all on
+    /// channels that lead to the host.
     pub host_xauthority: Option<PathBuf>,
     /// How long a thread looks again before it sleeps: zero for never, at most [`SPIN_MAX`].
     pub spin: Duration,

@@ -19,7 +19,7 @@ use x11bridge_testkit::{ByteOrder, PacketKind, requests};
 
 #[test]
 fn bytes_pass_in_both_byte_orders() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         for order in ByteOrder::BOTH {
             let (mut client, mut server) = lab.pair(order);
@@ -37,7 +37,7 @@ fn bytes_pass_in_both_byte_orders() {
 
 #[test]
 fn requests_longer_than_every_buffer_pass_whole_in_one_piece_and_in_many() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         for chunk in [1 << 20, 60_000, 1000] {
             let (mut client, mut server) = lab.pair(ByteOrder::Little);
@@ -55,7 +55,7 @@ fn requests_longer_than_every_buffer_pass_whole_in_one_piece_and_in_many() {
 
 #[test]
 fn the_hosts_cookie_takes_the_place_of_the_clients() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         let entry = Entry {
             family: Family::Wild,
@@ -77,7 +77,7 @@ fn the_hosts_cookie_takes_the_place_of_the_clients() {
 
 #[test]
 fn a_client_without_the_cookie_is_refused_and_never_reaches_the_server() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         for (cookie, why) in
             [(None, "Authorization required"), (Some(&[7; 16][..]), "Invalid MIT-MAGIC-COOKIE-1 key")]
@@ -97,7 +97,7 @@ fn a_client_without_the_cookie_is_refused_and_never_reaches_the_server() {
 
 #[test]
 fn a_set_up_may_come_byte_by_byte_with_requests_right_behind_it() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         for order in ByteOrder::BOTH {
             let mut client = lab.open(order);
@@ -118,7 +118,7 @@ fn a_set_up_may_come_byte_by_byte_with_requests_right_behind_it() {
 
 #[test]
 fn a_client_that_dies_at_any_byte_of_its_set_up_or_first_request_changes_nothing_for_another() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         let order = ByteOrder::Little;
         let (mut healthy, mut server) = lab.pair(order);
@@ -148,7 +148,7 @@ fn a_client_that_dies_at_any_byte_of_its_set_up_or_first_request_changes_nothing
 
 #[test]
 fn garbage_ends_its_sender_alone() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         let (mut healthy, mut server) = lab.pair(ByteOrder::Big);
         let mut stranger = lab.open(ByteOrder::Little);
@@ -164,7 +164,7 @@ fn garbage_ends_its_sender_alone() {
 
 #[test]
 fn a_request_of_no_length_gets_what_was_under_way_then_its_error_then_the_end() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         for order in ByteOrder::BOTH {
             let lab = Lab::new(channel);
             let (mut client, mut server) = lab.pair(order);
@@ -185,7 +185,7 @@ fn a_request_of_no_length_gets_what_was_under_way_then_its_error_then_the_end() 
 
 #[test]
 fn a_client_that_does_not_read_costs_bounded_memory_and_loses_nothing() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         let (mut client, mut server) = lab.pair(ByteOrder::Little);
         client.request(&requests::get_input_focus(ByteOrder::Little)).unwrap();
@@ -204,7 +204,7 @@ fn a_client_that_does_not_read_costs_bounded_memory_and_loses_nothing() {
 
 #[test]
 fn descriptors_are_closed_where_they_cannot_travel_and_the_bytes_pass() {
-    let lab = Lab::new(ChannelChoice::Loopback);
+    let lab = Lab::new(&ChannelChoice::Loopback);
     let (mut client, mut server) = lab.pair(ByteOrder::Little);
     let file = std::fs::File::open("/dev/null").unwrap();
     let fds = vec![std::os::fd::AsFd::as_fd(&file); 40];
@@ -217,7 +217,7 @@ fn descriptors_are_closed_where_they_cannot_travel_and_the_bytes_pass() {
 
 #[test]
 fn the_most_clients_that_may_be_are_served_and_one_more_is_told_so() {
-    let lab = Lab::with(ChannelChoice::Socket, |options| options.live.clients_max = 3);
+    let lab = Lab::with(&ChannelChoice::Socket, |options| options.live.clients_max = 3);
     let mut pairs: Vec<_> = (0..3).map(|_| lab.pair(ByteOrder::Little)).collect();
     let refused = lab.connect(ByteOrder::Little).unwrap_err().to_string();
     assert!(refused.contains("more than 3 clients"), "{refused}");
@@ -231,7 +231,7 @@ fn the_most_clients_that_may_be_are_served_and_one_more_is_told_so() {
 
 #[test]
 fn options_that_change_while_it_runs_hold_for_clients_to_come_and_end_none() {
-    let lab = Lab::new(ChannelChoice::Socket);
+    let lab = Lab::new(&ChannelChoice::Socket);
     let (mut client, mut server) = lab.pair(ByteOrder::Little);
     let (mut other, _other_server) = lab.pair(ByteOrder::Little);
     let mut live = bridge::LiveOptions {
@@ -256,7 +256,7 @@ fn options_that_change_while_it_runs_hold_for_clients_to_come_and_end_none() {
 
 #[test]
 fn a_server_that_refuses_is_heard_by_the_client_in_its_own_words() {
-    for channel in CHANNELS {
+    for channel in &CHANNELS {
         let lab = Lab::new(channel);
         std::thread::scope(|scope| {
             scope.spawn(|| {

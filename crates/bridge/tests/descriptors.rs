@@ -44,7 +44,7 @@ fn sizes(fds: &[OwnedFd]) -> Vec<i64> {
 #[test]
 fn each_request_gets_its_own_descriptors_however_they_were_written() {
     for order in ByteOrder::BOTH {
-        let lab = Lab::new(ChannelChoice::Socket);
+        let lab = Lab::new(&ChannelChoice::Socket);
         let (mut client, mut server) = pair_with_dri3(&lab, order);
         let files = [file(1), file(2), file(3), file(4)];
         let fds: Vec<_> = files.iter().map(AsFd::as_fd).collect();
@@ -63,7 +63,7 @@ fn each_request_gets_its_own_descriptors_however_they_were_written() {
 
 #[test]
 fn four_planes_of_one_buffer_arrive_as_four_descriptors() {
-    let lab = Lab::new(ChannelChoice::Socket);
+    let lab = Lab::new(&ChannelChoice::Socket);
     let (mut client, mut server) = pair_with_dri3(&lab, ByteOrder::Little);
     let buffer = file(9);
     let mut body = [0; 60];
@@ -80,7 +80,7 @@ fn four_planes_of_one_buffer_arrive_as_four_descriptors() {
 #[test]
 fn a_reply_brings_its_descriptors_in_a_message_of_its_own() {
     for order in ByteOrder::BOTH {
-        let lab = Lab::new(ChannelChoice::Socket);
+        let lab = Lab::new(&ChannelChoice::Socket);
         let (mut client, mut server) = pair_with_dri3(&lab, order);
         let (one, two) = (file(1), file(2));
         client.request(&requests::get_input_focus(order)).unwrap();
@@ -106,7 +106,7 @@ fn a_reply_brings_its_descriptors_in_a_message_of_its_own() {
 
 #[test]
 fn descriptors_that_nothing_claims_are_closed_and_no_request_takes_them() {
-    let lab = Lab::new(ChannelChoice::Socket);
+    let lab = Lab::new(&ChannelChoice::Socket);
     let (mut client, mut server) = pair_with_dri3(&lab, ByteOrder::Little);
     let (stray, own) = (file(1), file(2));
     client.request_with_fds(&requests::no_operation(ByteOrder::Little), &[stray.as_fd(); 30]).unwrap();

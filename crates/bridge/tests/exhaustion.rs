@@ -18,7 +18,7 @@ use x11bridge_testkit::{ByteOrder, requests};
 
 #[test]
 fn without_descriptors_left_a_client_is_refused_and_the_next_is_served_when_some_are_free() {
-    let lab = Lab::new(ChannelChoice::Socket);
+    let lab = Lab::new(&ChannelChoice::Socket);
     let mut healthy = lab.pair(ByteOrder::Little);
     // A round trip later, all that its set-up had opened for a moment is closed.
     healthy.0.request(&requests::get_input_focus(ByteOrder::Little)).unwrap();

@@ -72,13 +72,16 @@ impl DisplayName {
                 let by_name = absent.then(|| unix(SocketAddrUnix::new_abstract_name(path.as_bytes())));
                 by_name.and_then(Result::ok).map_or(by_path, Ok).map_err(|errno| failed(Some(errno)))
             }
-            Target::Tcp(host) => connect_tcp(host, number, limit).map_err(failed),
+            Target::Tcp(host) => {
+                let port = u16::try_from(TCP_PORT_BASE + number).map_err(|_| failed(Some(Errno::INVAL)))?;
+                connect_tcp(host, port, limit).map_err(failed)
+            }
         }
     }
 }
 
-fn connect_tcp(host: &str, number: u32, limit: Duration) -> Result<Connected, Option<Errno>> {
-    let port = u16::try_from(TCP_PORT_BASE + number).map_err(|_| Some(Errno::INVAL))?;
+/// Connects to a TCP port; gives up after `limit`. The error is `None` where the host name can't be resolved.
+pub fn connect_tcp(host: &str, port: u16, limit: Duration) -> Result<Connected, Option<Errno>> {
     let deadline = Instant::now() + limit;
     let mut last = None;
     for address in (host, port).to_socket_addrs().map_err(|_| None)? {

@@ -72,6 +72,13 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+impl Entry {
+    /// Whether it is for a display of this number; `None` fits every entry.
+    fn has_number(&self, number: Option<u32>) -> bool {
+        self.number.is_empty() || number.is_none_or(|number| number.to_string().into_bytes() == self.number)
+    }
+}
+
 /// Parses a file's bytes. An entry that breaks off ends the list, as in libXau.
 pub fn parse(bytes: &[u8]) -> Vec<Entry> {
     let mut rest = bytes;
@@ -119,15 +126,26 @@ pub fn default_path() -> Option<PathBuf> {
 ///
 /// `peer` is the server's address over TCP.
 pub fn cookie_for(file: &Path, display: &DisplayName, peer: Option<SocketAddr>) -> Option<Vec<u8>> {
+    let hostname = hostname();
+    read(file)?.into_iter().find(|entry| fits(entry, display, peer, &hostname)).map(|entry| entry.data)
+}
+
+/// The cookie for a display of another machine, whose address there is unknown here: of the entries for display
+/// `number`, or of all without one, the first for any address, else the first.
+pub fn cookie_of_host(file: &Path, number: Option<u32>) -> Option<Vec<u8>> {
+    let mut entries = read(file)?;
+    entries.retain(|entry| entry.name == MAGIC_COOKIE && entry.has_number(number));
+    let wild = entries.iter().position(|entry| entry.family == Family::Wild).unwrap_or(0);
+    entries.into_iter().nth(wild).map(|entry| entry.data)
+}
+
+fn read(file: &Path) -> Option<Vec<Entry>> {
     let mut bytes = vec![];
     std::fs::File::open(file).ok()?.take(FILE_MAX).read_to_end(&mut bytes).ok()?;
-    let hostname = hostname();
-    parse(&bytes).into_iter().find(|entry| fits(entry, display, peer, &hostname)).map(|entry| entry.data)
+    Some(parse(&bytes))
 }
 
 fn fits(entry: &Entry, display: &DisplayName, peer: Option<SocketAddr>, hostname: &[u8]) -> bool {
-    let number_fits = entry.number.is_empty()
-        || display.number.is_none_or(|number| number.to_string().into_bytes() == entry.number);
     let ip = peer.map(|peer| peer.ip());
     // libxcb looks a loopback address up as this machine's.
     let local = ip.is_none_or(|ip| ip.is_loopback());
@@ -138,7 +156,7 @@ fn fits(entry: &Entry, display: &DisplayName, peer: Option<SocketAddr>, hostname
         Family::Internet6 => matches!(ip, Some(IpAddr::V6(ip)) if entry.address == ip.octets()),
         Family::Other(_) => false,
     };
-    number_fits && address_fits && entry.name == MAGIC_COOKIE
+    entry.has_number(display.number) && address_fits && entry.name == MAGIC_COOKIE
 }
 
 /// The entries that let this machine's clients reach display `number` with `cookie`: by this machine's name, for
@@ -228,6 +246,28 @@ mod tests {
     fn a_missing_file_is_no_cookie() {
         let display = DisplayName::parse(":0").unwrap();
         assert_eq!(cookie_for(Path::new("/nonexistent"), &display, None), None);
+        assert_eq!(cookie_of_host(Path::new("/nonexistent"), None), None);
+    }
+
+    #[test]
+    fn a_display_of_the_host_is_found_by_its_number_and_rather_by_an_entry_for_any_address() {
+        let entries = [
+            entry(Family::Local, b"the host", "0", "by its name"),
+            entry(Family::Wild, b"", "1", "of the other display"),
+            entry(Family::Wild, b"", "0", "for any address"),
+            entry(Family::Local, b"the host", "2", "alone"),
+        ];
+        let path = std::env::temp_dir().join(format!("x11bridge-auth-of-host-{}", std::process::id()));
+        write_private(&path, &entries).unwrap();
+        for (number, cookie) in [
+            (Some(0), Some("for any address")),
+            (Some(2), Some("alone")),
+            (Some(3), None),
+            (None, Some("of the other display")),
+        ] {
+            assert_eq!(cookie_of_host(&path, number).as_deref(), cookie.map(str::as_bytes), "{number:?}");
+        }
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -11,14 +11,18 @@ use crate::values::{
 };
 
 pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
-    let host_display =
-        DisplayName::parse(&options.host_display).map_err(|error| invalid(error.to_string()))?;
+    let host_display = options.host_display.as_deref().map(DisplayName::parse).transpose();
+    let host_display = host_display.map_err(|error| invalid(error.to_string()))?;
     let channel = ChannelChoice::parse(&options.channel).ok_or_else(|| {
         let shown: String = options.channel.chars().take(60).collect();
-        invalid(format!("{shown:?} is no channel; choose auto, loopback or socket"))
+        invalid(format!(
+            "{shown:?} is no channel; choose auto, virtgpu, vsock:CID:PORT, tcp:HOST:PORT, loopback or socket"
+        ))
     })?;
     let mut out = Options::new(host_display, PathBuf::from(options.runtime_dir));
     out.display = options.display;
+    out.host_display_named = options.host_display_named.unwrap_or(true);
+    out.render_node = options.render_node.map(PathBuf::from);
     out.channel = channel;
     out.live = live_options(options.live);
     Ok(out)

@@ -71,7 +71,7 @@ impl BindingBridge {
         self.bridge.number()
     }
 
-    /// The channel that is used: `loopback` or `socket`.
+    /// The channel that is used: `virtgpu`, `vsock`, `tcp`, `loopback` or `socket`.
     #[napi(getter, catch_unwind)]
     pub fn channel(&self) -> &'static str {
         self.bridge.channel().0.name()
@@ -79,8 +79,8 @@ impl BindingBridge {
 
     /// Why that channel, in one line.
     #[napi(getter, catch_unwind)]
-    pub fn channel_reason(&self) -> &'static str {
-        self.bridge.channel().1
+    pub fn channel_reason(&self) -> String {
+        self.bridge.channel().1.to_owned()
     }
 
     /// Path of the clients' Xauthority file.

@@ -7,12 +7,16 @@ use napi_derive::napi;
 pub struct BindingOptions {
     /// Display number, 0 to 59535; absent for the first free one.
     pub display: Option<u32>,
-    /// The X server's display, as a user writes it.
-    pub host_display: String,
+    /// The X server's display, as a user writes it; absent where only a channel to the host will do.
+    pub host_display: Option<String>,
+    /// Whether the user named that display for this bridge, so that `auto` takes no other; absent for yes.
+    pub host_display_named: Option<bool>,
     /// An existing directory of mode 0700 for the clients' Xauthority file.
     pub runtime_dir: String,
-    /// `auto`, `loopback` or `socket`.
+    /// `auto`, `virtgpu`, `vsock:CID:PORT`, `tcp:HOST:PORT`, `loopback` or `socket`.
     pub channel: String,
+    /// Path of the virtio-gpu device's render node; absent for the first one that there is.
+    pub render_node: Option<String>,
     /// What may change later.
     pub live: BindingLiveOptions,
 }
@@ -20,7 +24,8 @@ pub struct BindingOptions {
 /// What may change while a bridge runs, for clients that connect from then on.
 #[napi(object)]
 pub struct BindingLiveOptions {
-    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`.
+    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`, and none for channels that lead to
+    /// the host.
     pub host_xauthority: Option<String>,
     /// Microseconds that a thread looks again before it sleeps: 0 for never, up to 1000; absent for the default.
     pub spin_micros: Option<u32>,

@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::Stage;
 use cross_domain::{
-    CHANNEL_RING, Capset, Dialect, Init, InitForm, Message, PROTOCOL_VERSION, RING_BYTES, SEND_HEADER_BYTES,
-    channel, encode_poll, encode_send_header,
+    CHANNEL_RING, Dialect, Message, RING_BYTES, SEND_HEADER_BYTES, encode_poll, encode_send_header,
 };
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use session::Carries;
 use sys::SharedMap;
 use sys::socket::Outcome;
 
-use super::{Channel, ChannelError};
+use super::offer::Offer;
+use super::{Channel, ChannelError, Interest};
 use crate::downlink::Downlink;
 use crate::uplink::Uplink;
 
@@ -32,17 +31,20 @@ pub trait Driver {
     fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError>;
 
     /// `EXECBUFFER`; with a `ring`, its fence is signalled as an event. Returns how many of the bytes are done: where
-    /// that is less than all, the rest has to be submitted again when [`Driver::interest`] is ready.
+    /// that is less than all, the rest has to be submitted again when [`Driver::sending`] is ready.
     fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError>;
 
-    /// Reads a fence event, if there is one.
-    fn read_event(&mut self) -> Option<()>;
+    /// Reads a fence event of the channel ring, if there is one.
+    fn read_event(&mut self) -> Result<bool, ChannelError>;
 
     /// Gives the memory of a blob back to the kernel, where that can be done while the host may write to it.
     fn release(&mut self, _blob: &SharedMap) {}
 
-    /// What to poll for before there can be an event, or the host takes more.
-    fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)>;
+    /// What to poll for before there can be an event.
+    fn receiving(&self) -> Option<Interest<'_>>;
+
+    /// What to poll for before the host takes more, where it did not take all.
+    fn sending(&self) -> Option<Interest<'_>>;
 }
 
 /// A channel in its own context.
@@ -65,33 +67,16 @@ impl<D: Driver> CrossDomain<D> {
     /// Opens a channel to the host's X server. That it can't be reached shows when the first message is received:
     /// hosts answer INIT with nothing.
     pub fn open(mut driver: D) -> Result<Self, ChannelError> {
-        let bytes = driver.capset()?;
-        let capset = Capset::decode(&bytes).map_err(misbehaved)?;
-        if !capset.has_channel(channel::X11) {
-            return Err(ChannelError { why: "the host offers no X11 channel".into() });
-        }
-        // libkrun's capset and rutabaga's look alike; what is sent and received here is the same for both.
-        let dialect = Dialect::detect(&bytes).unwrap_or(Dialect::Libkrun);
-        let ring_bytes =
-            capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
+        let offer = Offer::from_capset(&driver.capset()?).map_err(misbehaved)?;
+        let offer = offer.ok_or_else(|| ChannelError { why: "the host offers no X11 channel".into() })?;
         let (query_ring_id, _) = driver.create_blob(RING_BYTES)?;
-        let (channel_ring_id, ring) = driver.create_blob(ring_bytes)?;
-        let init = match dialect {
-            Dialect::X11Bridge => Init {
-                query_ring_id,
-                channel_ring_id,
-                channel_type: channel::X11,
-                form: InitForm::X11Bridge {
-                    protocol_version: PROTOCOL_VERSION,
-                    channel_ring_bytes: u32::try_from(ring_bytes).unwrap_or(u32::MAX),
-                },
-            },
-            _ => Init::for_any_host(query_ring_id, channel_ring_id, channel::X11),
-        };
+        let (channel_ring_id, ring) = driver.create_blob(offer.ring_bytes)?;
+        let init = offer.init(query_ring_id, channel_ring_id);
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
         let mut channel = Self {
             driver,
-            dialect,
+            // What is sent and received here is the same for libkrun and rutabaga.
+            dialect: offer.dialect.unwrap_or(Dialect::Libkrun),
             ring,
             unread: 0..0,
             submission: 0..0,
@@ -137,10 +122,12 @@ impl<D: Driver> CrossDomain<D> {
         if self.over {
             return Ok(Outcome::Closed);
         }
-        if self.driver.read_event().is_none() {
-            return Ok(Outcome::WouldBlock);
-        }
-        self.read_message().inspect_err(|failure| self.failure = Some(failure.clone()))
+        let message = match self.driver.read_event() {
+            Ok(true) => self.read_message(),
+            Ok(false) => return Ok(Outcome::WouldBlock),
+            Err(error) => Err(error),
+        };
+        message.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
     fn read_message(&mut self) -> Result<Outcome, ChannelError> {
@@ -248,10 +235,8 @@ impl<D: Driver> Channel for CrossDomain<D> {
         }
     }
 
-    fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        let (descriptor, flags) = self.driver.interest()?;
-        let wanted = if receiving { flags } else { flags & !PollFlags::IN };
-        (!wanted.is_empty()).then_some((descriptor, wanted))
+    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2] {
+        [self.driver.receiving().filter(|_| receiving), self.driver.sending()]
     }
 }
 

@@ -2,15 +2,14 @@
 //!
 //! The context runs on the client's own thread, so a message costs no wake-up on its way through.
 
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use device::{Context, Opener};
 use rustix::event::PollFlags;
 use sys::SharedMap;
 
-use super::ChannelError;
 use super::cross_domain::Driver;
+use super::{ChannelError, Interest};
 
 /// A device context of this process.
 #[derive(Debug)]
@@ -20,6 +19,11 @@ impl Loopback {
     /// A context whose channels are opened by `opener`.
     pub fn new(opener: Opener) -> Self {
         Self(Context::new(opener))
+    }
+
+    fn interest(&self, wanted: PollFlags) -> Option<Interest<'_>> {
+        let (socket, flags) = self.0.interest()?;
+        flags.contains(wanted).then_some((socket, wanted))
     }
 }
 
@@ -36,8 +40,8 @@ impl Driver for Loopback {
         self.0.submit(commands, ring).map_err(|error| ChannelError { why: error.to_string() })
     }
 
-    fn read_event(&mut self) -> Option<()> {
-        self.0.next_fence().map(|_| ())
+    fn read_event(&mut self) -> Result<bool, ChannelError> {
+        Ok(self.0.next_fence().is_some())
     }
 
     /// The host half writes on this same thread, so not now.
@@ -45,7 +49,11 @@ impl Driver for Loopback {
         blob.release();
     }
 
-    fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        self.0.interest()
+    fn receiving(&self) -> Option<Interest<'_>> {
+        self.interest(PollFlags::IN)
+    }
+
+    fn sending(&self) -> Option<Interest<'_>> {
+        self.interest(PollFlags::OUT)
     }
 }

@@ -1,8 +1,14 @@
 //! The ways to the host: one [`Channel`] for each client.
 
+mod choice;
 mod cross_domain;
+mod decide;
 mod loopback;
+mod offer;
+mod pipe;
+mod route;
 mod socket;
+mod virtgpu;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -13,9 +19,14 @@ use sys::socket::Outcome;
 use crate::downlink::Downlink;
 use crate::uplink::Uplink;
 
+pub use self::choice::ChannelChoice;
 pub use self::cross_domain::{CrossDomain, Driver};
+pub(crate) use self::decide::Wishes;
 pub use self::loopback::Loopback;
+pub use self::pipe::{PipeAddress, VSOCK_PORT_DEFAULT};
+pub use self::route::Route;
 pub use self::socket::Socket;
+pub use self::virtgpu::{Device, Unavailable, Virtgpu};
 
 /// The host's side of one client. Nothing here blocks.
 pub trait Channel {
@@ -47,9 +58,11 @@ pub trait Channel {
 
     /// What to poll for: until it takes more if it did not take all, and until there is something to receive if
     /// `receiving`.
-    /// `None` when there is nothing to wait for.
-    fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)>;
+    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2];
 }
+
+/// A descriptor to poll and what for.
+pub type Interest<'a> = (BorrowedFd<'a>, PollFlags);
 
 /// Why a channel ended before its stream did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,66 +74,5 @@ pub struct ChannelError {
 impl From<rustix::io::Errno> for ChannelError {
     fn from(errno: rustix::io::Errno) -> Self {
         Self { why: format!("the connection to the X server broke: {}", std::io::Error::from(errno)) }
-    }
-}
-
-/// The channel that a user asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelChoice {
-    /// The best that there is.
-    Auto,
-    /// A host half in this process.
-    Loopback,
-    /// The X server's own socket.
-    Socket,
-}
-
-/// The channel that was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChannelKind {
-    /// A host half in this process.
-    Loopback,
-    /// The X server's own socket.
-    Socket,
-}
-
-impl ChannelKind {
-    /// Its name, as users write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Loopback => "loopback",
-            Self::Socket => "socket",
-        }
-    }
-}
-
-impl ChannelChoice {
-    /// Understands a name as users write it.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "auto" => Some(Self::Auto),
-            "loopback" => Some(Self::Loopback),
-            "socket" => Some(Self::Socket),
-            _ => None,
-        }
-    }
-
-    /// The channel to use, and in one line why.
-    pub const fn decide(self, descriptors: bool) -> (ChannelKind, &'static str) {
-        match (self, descriptors) {
-            (Self::Loopback, _) => (ChannelKind::Loopback, "as asked; MIT-SHM and DRI3 are hidden on it"),
-            (Self::Socket, true) => (ChannelKind::Socket, "as asked"),
-            (Self::Socket, false) => {
-                (ChannelKind::Socket, "as asked; over TCP, so MIT-SHM and DRI3 are hidden")
-            }
-            (Self::Auto, true) => (
-                ChannelKind::Socket,
-                "the X server's Unix socket is reached directly and passes descriptors, which loopback does not",
-            ),
-            (Self::Auto, false) => (
-                ChannelKind::Socket,
-                "the X server is reached over TCP, so MIT-SHM and DRI3 are hidden; loopback would add nothing",
-            ),
-        }
     }
 }

@@ -1,13 +1,13 @@
-//! The X server's own socket: bytes, and descriptors too where it is a Unix socket.
+//! A stream socket that leads to the X server: bytes, and descriptors too where it is a Unix socket.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use session::Carries;
 use sys::socket::{self, Outcome};
 
-use super::{Channel, ChannelError};
+use super::{Channel, ChannelError, Interest};
 use crate::downlink::Downlink;
 use crate::uplink::{SLOTS, Uplink};
 
@@ -82,10 +82,10 @@ impl Channel for Socket {
         Ok(socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], descriptors)?)
     }
 
-    fn interest(&self, receiving: bool) -> Option<(BorrowedFd<'_>, PollFlags)> {
+    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2] {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, receiving);
         flags.set(PollFlags::OUT, self.congested);
-        (!flags.is_empty()).then(|| (self.server.as_fd(), flags))
+        [(!flags.is_empty()).then(|| (self.server.as_fd(), flags)), None]
     }
 }

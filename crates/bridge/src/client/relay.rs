@@ -312,9 +312,8 @@ impl<'a> Relay<'a> {
         if answer.first() != Some(&SET_UP_SUCCESS) {
             let words = answer.get(REPLY_HEADER..).unwrap_or_default();
             let words = String::from_utf8_lossy(words).replace(['\0', '\n'], " ");
-            let display = &self.shared.host_display;
-            self.refusal =
-                Some(format!("X display {display} refuses it: {}; check XAUTHORITY", words.trim()));
+            let route = &self.shared.route;
+            self.refusal = Some(format!("{route} refuses it: {}; check XAUTHORITY", words.trim()));
             return;
         }
         let (pid, program) = peer(&self.socket);
@@ -336,8 +335,7 @@ impl<'a> Relay<'a> {
     /// The host's stream has ended in order. The client gets all that was said, and what the bridge has to add.
     fn hang_up(&mut self) {
         if !self.heard {
-            let display = &self.shared.host_display;
-            let why = format!("X display {display} closed the connection during the set-up");
+            let why = format!("{} closed the connection during the set-up", self.shared.route);
             return self.end_host(&ChannelError { why });
         }
         self.host_over = true;
@@ -373,8 +371,8 @@ impl<'a> Relay<'a> {
             self.client_gone = true;
             return;
         }
-        let (display, seconds) = (&self.shared.host_display, self.live.host_timeout.as_secs_f32());
-        let why = format!("X display {display} did not answer within {seconds} s");
+        let (route, seconds) = (&self.shared.route, self.live.host_timeout.as_secs_f32());
+        let why = format!("{route} did not answer within {seconds} s");
         self.end_host(&ChannelError { why });
     }
 
@@ -385,15 +383,17 @@ impl<'a> Relay<'a> {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, reading && !self.host_over);
         flags.set(PollFlags::OUT, sending);
-        let host = self.channel.interest(!sending).filter(|_| !self.host_over);
+        let host = self.channel.interest(!sending).map(|interest| interest.filter(|_| !self.host_over));
         let stop = if self.stopping { PollFlags::empty() } else { PollFlags::IN };
         // Where nothing is wanted of a side, its place is taken by one that stays silent: poll would report a hang-up
         // over and over.
         let silent = || PollFd::new(&self.shared.stop, PollFlags::empty());
+        let [receiving, taking] = &host;
         let mut polled = [
             PollFd::new(&self.shared.stop, stop),
             poll_fd(&self.socket, flags).unwrap_or_else(silent),
-            host.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
+            receiving.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
+            taking.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
         ];
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let left = left.or((!self.at_rest).then_some(REST_AFTER));

@@ -3,10 +3,9 @@
 use std::io::IoSliceMut;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use device::OpenFailure;
 use display::connect::SEND_BUFFER_BYTES;
 use display::xauthority;
 use rustix::event::{PollFd, PollFlags};
@@ -16,7 +15,7 @@ use sys::socket::{self, Outcome};
 use x11_wire::ByteOrder;
 
 use crate::bridge::Shared;
-use crate::channel::{Channel, ChannelError, ChannelKind, CrossDomain, Loopback, Socket};
+use crate::channel::Channel;
 use crate::live::LiveOptions;
 
 /// A client says its set-up within this time, or is taken for none. Libraries send it as soon as they are connected.
@@ -64,7 +63,7 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let live = shared.live();
     let deadline = Instant::now() + live.host_timeout;
     let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
-    let (channel, peer) = open(shared, live.host_timeout).map_err(|error| error.why)?;
+    let (channel, peer) = shared.route.open(live.host_timeout).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
     Ok(Accepted { order, channel, host_setup, descriptors, deadline, live })
@@ -110,39 +109,15 @@ fn wait(shared: &Shared, client: &OwnedFd, deadline: Instant) -> Result<(), Stri
     if stop.revents().is_empty() { Ok(()) } else { Err("the bridge is stopping".into()) }
 }
 
-fn open(shared: &Shared, limit: Duration) -> Result<(Box<dyn Channel>, Option<SocketAddr>), ChannelError> {
-    let display = Arc::clone(&shared.host_display);
-    let why = |error: &dyn std::fmt::Display| ChannelError { why: error.to_string() };
-    match shared.channel {
-        ChannelKind::Socket => {
-            let connected = display.connect(limit).map_err(|error| why(&error))?;
-            Ok((Box::new(Socket::new(connected.socket, display.is_unix())), connected.peer))
-        }
-        ChannelKind::Loopback => {
-            // Here the host half is in reach, so what it alone knows of a TCP server's address helps to find the cookie.
-            let peer = Arc::new(Mutex::new(None));
-            let found = Arc::clone(&peer);
-            let opener = move |_| match display.connect(limit) {
-                Ok(connected) => {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = connected.peer;
-                    Ok(connected.socket)
-                }
-                Err(error) => Err(OpenFailure {
-                    errno: error.errno.map_or(0, |errno| errno.raw_os_error().unsigned_abs()),
-                    text: error.to_string(),
-                }),
-            };
-            let channel = CrossDomain::open(Loopback::new(Box::new(opener)))?;
-            let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok((Box::new(channel), peer))
-        }
-    }
-}
-
-/// The host's cookie, read anew for each client: a server that was restarted has another.
+/// The host's cookie, read anew for each client: a server that was restarted has another. A display of the host is
+/// known by no address here, so only a file that the user names can have its cookie.
 fn host_cookie(shared: &Shared, live: &LiveOptions, peer: Option<SocketAddr>) -> Option<Cookie> {
-    let path = live.host_xauthority.clone().or_else(xauthority::default_path)?;
-    xauthority::cookie_for(&path, &shared.host_display, peer).map(Cookie::new)
+    let named = live.host_xauthority.clone();
+    let cookie = match shared.route.display() {
+        Some(display) => xauthority::cookie_for(&named.or_else(xauthority::default_path)?, display, peer),
+        None => xauthority::cookie_of_host(&named?, shared.host_number),
+    };
+    cookie.map(Cookie::new)
 }
 
 /// A descriptor to poll and what for; `None` leaves it out.

@@ -6,11 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bridge::{Bridge, ChannelChoice, Event, Options};
+use bridge::{Bridge, ChannelChoice, Event, Options, PipeAddress};
 use display::{DisplayName, xauthority};
 use x11bridge_testkit::{ByteOrder, FakeConnection, FakeServer, HANG_GUARD, RawClient};
 
-pub(crate) const CHANNELS: [ChannelChoice; 2] = [ChannelChoice::Loopback, ChannelChoice::Socket];
+/// Every channel that a test can have; the port of the last is chosen by the lab.
+pub(crate) const CHANNELS: [ChannelChoice; 3] = [
+    ChannelChoice::Loopback,
+    ChannelChoice::Socket,
+    ChannelChoice::Pipe(PipeAddress::Tcp { host: String::new(), port: 0 }),
+];
+/// Those that are told the display.
+pub(crate) const BY_DISPLAY: [ChannelChoice; 2] = [ChannelChoice::Loopback, ChannelChoice::Socket];
 
 /// A folder that goes with the value.
 pub(crate) struct Folder(pub(crate) PathBuf);
@@ -40,21 +47,36 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new(channel: ChannelChoice) -> Self {
+    pub(crate) fn new(channel: &ChannelChoice) -> Self {
         Self::with(channel, |_| {})
     }
 
-    pub(crate) fn with(channel: ChannelChoice, change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) fn with(channel: &ChannelChoice, change: impl FnOnce(&mut Options)) -> Self {
         let folder = Folder::new();
-        let server = FakeServer::start(&folder.0).unwrap();
-        let host_display = DisplayName::parse(server.path().to_str().unwrap()).unwrap();
-        let mut options = Options::new(host_display, folder.0.clone());
-        options.channel = channel;
+        let (server, mut options) = match channel {
+            ChannelChoice::Pipe(_) => Self::piped(&folder.0),
+            _ => Self::by_display(&folder.0, channel),
+        };
         options.live.host_xauthority = Some(folder.0.join("host-xauthority"));
         change(&mut options);
         let bridge = Bridge::start(options, Box::new(|| {})).unwrap();
         let cookie = cookie_in(bridge.xauthority());
         Self { bridge, cookie, server: Some(server), folder }
+    }
+
+    fn by_display(folder: &Path, channel: &ChannelChoice) -> (FakeServer, Options) {
+        let server = FakeServer::start(folder).unwrap();
+        let host_display = DisplayName::parse(server.path().to_str().unwrap()).unwrap();
+        let mut options = Options::new(Some(host_display), folder.to_owned());
+        options.channel = channel.clone();
+        (server, options)
+    }
+
+    fn piped(folder: &Path) -> (FakeServer, Options) {
+        let (server, port) = FakeServer::start_tcp().unwrap();
+        let mut options = Options::new(None, folder.to_owned());
+        options.channel = ChannelChoice::Pipe(PipeAddress::Tcp { host: "127.0.0.1".into(), port });
+        (server, options)
     }
 
     pub(crate) fn server(&self) -> &FakeServer {

@@ -1,0 +1,97 @@
+//! What a host's capset says of the way to an X server.
+
+use std::fmt;
+
+use cross_domain::{Capset, Dialect, Init, InitForm, PROTOCOL_VERSION, RING_BYTES, channel};
+
+/// A way to an X server, as a host offers it. Shown, it names the channel and the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// The channel type that leads there.
+    pub(super) channel_type: u32,
+    /// The host's dialect; `None` for one of libkrun and rutabaga.
+    pub(super) dialect: Option<Dialect>,
+    /// Bytes of the channel ring that the host uses.
+    pub(super) ring_bytes: usize,
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channel = if self.channel_type == channel::WAYLAND { "Wayland" } else { "X11" };
+        let host = match self.dialect {
+            Some(Dialect::X11Bridge) => "x11bridge",
+            Some(Dialect::Libkrun) => "libkrun",
+            Some(Dialect::Rutabaga) => "rutabaga",
+            _ => "libkrun or rutabaga",
+        };
+        write!(f, "the {channel} channel of {host}")
+    }
+}
+
+impl Offer {
+    /// The offer in a capset; `None` where no channel could lead to an X server.
+    ///
+    /// A host that only knows of Wayland sockets can be told the path of an X server's. One that names PipeWire and
+    /// nothing else may be a libkrun, whose capset has the last of its channels alone: X11 is tried.
+    pub(super) fn from_capset(bytes: &[u8]) -> Result<Option<Self>, cross_domain::Error> {
+        let capset = Capset::decode(bytes)?;
+        let last_of_libkrun = capset.supported_channels == 1 << channel::PIPEWIRE;
+        let channel_type = if capset.has_channel(channel::X11) || last_of_libkrun {
+            channel::X11
+        } else if capset.has_channel(channel::WAYLAND) {
+            channel::WAYLAND
+        } else {
+            return Ok(None);
+        };
+        let ring_bytes =
+            capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
+        Ok(Some(Self { channel_type, dialect: Dialect::detect(bytes), ring_bytes }))
+    }
+
+    /// The INIT that takes the offer.
+    pub(super) fn init(&self, query_ring_id: u32, channel_ring_id: u32) -> Init {
+        let Self { channel_type, .. } = *self;
+        match self.dialect {
+            Some(Dialect::X11Bridge) => {
+                let channel_ring_bytes = u32::try_from(self.ring_bytes).unwrap_or(u32::MAX);
+                let form = InitForm::X11Bridge { protocol_version: PROTOCOL_VERSION, channel_ring_bytes };
+                Init { query_ring_id, channel_ring_id, channel_type, form }
+            }
+            _ => Init::for_any_host(query_ring_id, channel_ring_id, channel_type),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cross_domain::Extension;
+
+    fn offered(channels: &[u32], extension: Option<Extension>) -> Option<Offer> {
+        let supported_channels = channels.iter().map(|channel| 1 << channel).sum();
+        let capset = Capset { version: 1, supported_channels, extension, ..Capset::default() };
+        Offer::from_capset(&capset.encode()).unwrap()
+    }
+
+    #[test]
+    fn the_x11_channel_is_taken_before_wayland_and_no_other_leads_to_an_x_server() {
+        let channel = |channels: &[u32]| offered(channels, None).map(|offer| offer.channel_type);
+        assert_eq!(channel(&[channel::WAYLAND, channel::X11]), Some(channel::X11));
+        assert_eq!(channel(&[channel::WAYLAND]), Some(channel::WAYLAND));
+        assert_eq!(channel(&[channel::PIPEWIRE]), Some(channel::X11));
+        assert_eq!(channel(&[channel::CAMERA, channel::PIPEWIRE]), None);
+        assert_eq!(channel(&[]), None);
+    }
+
+    #[test]
+    fn the_host_is_named_and_its_larger_ring_taken() {
+        let ours = offered(&[channel::X11], Some(Extension::new(1 << 16))).unwrap();
+        assert_eq!((ours.to_string().as_str(), ours.ring_bytes), ("the X11 channel of x11bridge", 1 << 16));
+        assert!(matches!(ours.init(1, 2).form, InitForm::X11Bridge { channel_ring_bytes: 65_536, .. }));
+        let other = offered(&[channel::WAYLAND], None).unwrap();
+        assert_eq!(
+            (other.to_string().as_str(), other.ring_bytes),
+            ("the Wayland channel of libkrun or rutabaga", RING_BYTES)
+        );
+    }
+}

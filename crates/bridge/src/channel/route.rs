@@ -1,0 +1,107 @@
+//! The channel that was decided on: its name, what it leads to, and opening it for a client.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use device::OpenFailure;
+use display::DisplayName;
+
+use super::pipe::PipeAddress;
+use super::virtgpu::Device;
+use super::{Channel, ChannelError, CrossDomain, Loopback, Socket};
+
+/// The channel that was decided on. Shown, it is what a client's user knows the X server by.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// The virtio-gpu device of this virtual machine.
+    Virtgpu(Device),
+    /// A byte pipe to a listener of the host.
+    Pipe(PipeAddress),
+    /// A host half in this process.
+    Loopback(Arc<DisplayName>),
+    /// The X server's own socket.
+    Socket(Arc<DisplayName>),
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Virtgpu(_) => f.write_str("the X server behind virtgpu"),
+            Self::Pipe(address) => write!(f, "the X server behind {address}"),
+            Self::Loopback(display) | Self::Socket(display) => write!(f, "X display {display}"),
+        }
+    }
+}
+
+/// A client's channel, and the X server's address where it is reached over TCP.
+pub(crate) type Opened = (Box<dyn Channel>, Option<SocketAddr>);
+
+impl Route {
+    /// The channel's name: `virtgpu`, `vsock`, `tcp`, `loopback` or `socket`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Virtgpu(_) => "virtgpu",
+            Self::Pipe(PipeAddress::Vsock { .. }) => "vsock",
+            Self::Pipe(PipeAddress::Tcp { .. }) => "tcp",
+            Self::Loopback(_) => "loopback",
+            Self::Socket(_) => "socket",
+        }
+    }
+
+    /// The display that it leads to, where it is known here: elsewhere the host alone knows.
+    pub(crate) fn display(&self) -> Option<&DisplayName> {
+        match self {
+            Self::Virtgpu(_) | Self::Pipe(_) => None,
+            Self::Loopback(display) | Self::Socket(display) => Some(display),
+        }
+    }
+
+    /// Clients that it carries at once, at most.
+    pub(crate) const fn clients_max(&self) -> usize {
+        match self {
+            Self::Virtgpu(_) => Device::CLIENTS_MAX,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Opens it for a client; gives up after `limit`.
+    pub(crate) fn open(&self, limit: Duration) -> Result<Opened, ChannelError> {
+        match self {
+            Self::Virtgpu(device) => Ok((Box::new(CrossDomain::open(device.open()?)?), None)),
+            Self::Pipe(address) => {
+                let (socket, peer) = address.connect(limit).map_err(|error| why(&error))?;
+                Ok((Box::new(Socket::new(socket, false)), peer))
+            }
+            Self::Loopback(display) => open_loopback(display, limit),
+            Self::Socket(display) => {
+                let connected = display.connect(limit).map_err(|error| why(&error))?;
+                Ok((Box::new(Socket::new(connected.socket, display.is_unix())), connected.peer))
+            }
+        }
+    }
+}
+
+fn why(error: &dyn fmt::Display) -> ChannelError {
+    ChannelError { why: error.to_string() }
+}
+
+/// Here the host half is in reach, so what it alone knows of a TCP server's address helps to find the cookie.
+fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, ChannelError> {
+    let peer = Arc::new(Mutex::new(None));
+    let (found, display) = (Arc::clone(&peer), Arc::clone(display));
+    let opener = move |_| match display.connect(limit) {
+        Ok(connected) => {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = connected.peer;
+            Ok(connected.socket)
+        }
+        Err(error) => Err(OpenFailure {
+            errno: error.errno.map_or(0, |errno| errno.raw_os_error().unsigned_abs()),
+            text: error.to_string(),
+        }),
+    };
+    let channel = CrossDomain::open(Loopback::new(Box::new(opener)))?;
+    let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((Box::new(channel), peer))
+}

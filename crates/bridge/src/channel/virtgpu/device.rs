@@ -1,0 +1,175 @@
+//! Finding the virtio-gpu device, and what its host offers.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, QUERY_RING, encode_poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use sys::virtgpu::{Node, Param};
+
+use super::{Unavailable, Virtgpu};
+use crate::channel::ChannelError;
+use crate::channel::offer::Offer;
+
+const FOLDER: &str = "/dev/dri";
+const DRIVER: &str = "virtio_gpu";
+/// Rings of a context: that of queries, and that of the channel.
+const RINGS: u32 = 2;
+/// How long the host may take to answer at all. Together with the rest it stays below five seconds.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+
+/// A virtio-gpu device whose host leads to an X server. Shown, it says so.
+#[derive(Debug, Clone)]
+pub struct Device {
+    path: PathBuf,
+    offer: Offer,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the virtio-gpu device of {} leads to {}", self.path.display(), self.offer)
+    }
+}
+
+impl Device {
+    /// Clients at once. A POLL of each stays in the device's queue of 256 entries, and takes three of them where the
+    /// device has no indirect descriptors, as in libkrun. A full queue would block everybody, the whole machine's other
+    /// uses of the GPU too; so a quarter of it stays free.
+    pub(crate) const CLIENTS_MAX: usize = 64;
+
+    /// A context for a client.
+    pub(crate) fn open(&self) -> Result<Virtgpu, ChannelError> {
+        let node = Node::open(&self.path).and_then(|node| {
+            init_context(&node)?;
+            Ok(node)
+        });
+        let node = node.map_err(|errno| ChannelError {
+            why: format!("can't open {}: {}", self.path.display(), std::io::Error::from(errno)),
+        })?;
+        Ok(Virtgpu::new(node))
+    }
+}
+
+/// The device of the render node at `named`, or the first one that there is.
+pub(crate) fn find(named: Option<&Path>) -> Result<Device, Unavailable> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => search(Path::new(FOLDER))?,
+    };
+    let node = open(&path)?;
+    check(&node, path)
+}
+
+/// The first render node of the driver. One that can't be opened might be it, so it is told of if no other is found.
+fn search(folder: &Path) -> Result<PathBuf, Unavailable> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut names: Vec<_> = names.filter(|name| name.as_encoded_bytes().starts_with(b"renderD")).collect();
+    names.sort();
+    let mut why = Unavailable::NoNode { folder: folder.to_owned() };
+    for name in names {
+        let path = folder.join(name);
+        match open(&path) {
+            Ok(_) => return Ok(path),
+            Err(Unavailable::OtherDriver { .. }) if matches!(why, Unavailable::Open { .. }) => {}
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
+}
+
+/// Opens a node of the driver.
+fn open(path: &Path) -> Result<Node, Unavailable> {
+    let node = Node::open(path).map_err(|errno| Unavailable::Open { path: path.to_owned(), errno })?;
+    let driver = node.driver().ok();
+    if driver.as_deref() == Some(DRIVER) {
+        return Ok(node);
+    }
+    Err(Unavailable::OtherDriver { path: path.to_owned(), driver })
+}
+
+fn init_context(node: &Node) -> Result<(), Errno> {
+    node.init_context(CAPSET_ID, RINGS, 1 << CHANNEL_RING)
+}
+
+fn check(node: &Node, path: PathBuf) -> Result<Device, Unavailable> {
+    let needed = [Param::Features3d, Param::ResourceBlob, Param::ContextInit];
+    if needed.iter().any(|param| node.param(*param) == 0) {
+        return Err(Unavailable::NoContextInit { path });
+    }
+    if node.param(Param::SupportedCapsetIds) & (1 << CAPSET_ID) == 0 {
+        return Err(Unavailable::NoCapset { path });
+    }
+    let os = |doing| {
+        let path = path.clone();
+        move |errno| Unavailable::Os { path, doing, errno }
+    };
+    init_context(node).map_err(os("making a context"))?;
+    // Before the capset is asked for: that call can't be given a time limit.
+    if !answers(node).map_err(os("submitting a command"))? {
+        return Err(Unavailable::Silent { path, limit: ANSWER_MAX });
+    }
+    let mut capset = [0; CAPSET_EXTENDED_BYTES];
+    node.capset(CAPSET_ID, 0, &mut capset).map_err(os("asking for the capset"))?;
+    match Offer::from_capset(&capset) {
+        Ok(Some(offer)) => Ok(Device { path, offer }),
+        Ok(None) => Err(Unavailable::NoChannel { path }),
+        Err(error) => Err(Unavailable::Misbehaved { path, why: error.to_string() }),
+    }
+}
+
+/// Whether the host carries out commands: a POLL on the ring of queries is one that has nothing to wait for.
+fn answers(node: &Node) -> Result<bool, Errno> {
+    let fence = node.execbuffer(&encode_poll(), Some(QUERY_RING), true)?;
+    let Some(fence) = fence else { return Ok(false) };
+    let limit = Timespec::try_from(ANSWER_MAX).map_err(|_| Errno::INVAL)?;
+    loop {
+        match poll(&mut [PollFd::new(&fence, PollFlags::IN)], Some(&limit)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(error: &Unavailable) -> String {
+        error.to_string()
+    }
+
+    #[test]
+    fn without_a_render_node_the_device_is_asked_for() {
+        let folder = std::env::temp_dir().join(format!("x11bridge-dri-{}", std::process::id()));
+        let error = search(&folder).unwrap_err();
+        assert_eq!(error, Unavailable::NoNode { folder: folder.clone() });
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("card0"), "").unwrap();
+        assert!(sentence(&search(&folder).unwrap_err()).contains("there is no render node in"));
+        std::fs::write(folder.join("renderD128"), "").unwrap();
+        let error = search(&folder).unwrap_err();
+        assert!(sentence(&error).contains("renderD128 is no render node"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_node_that_was_named_is_the_one_that_the_error_is_about() {
+        let error = find(Some(Path::new("/nonexistent/renderD128"))).unwrap_err();
+        assert!(
+            sentence(&error).starts_with("can't open /nonexistent/renderD128: no such file or directory"),
+            "{error}"
+        );
+        let error = find(Some(Path::new("/dev/null"))).unwrap_err();
+        assert_eq!(error, Unavailable::OtherDriver { path: "/dev/null".into(), driver: None });
+    }
+
+    #[test]
+    fn a_node_that_may_not_be_opened_is_told_of_rather_than_one_of_another_driver() {
+        let path = PathBuf::from("/dev/dri/renderD128");
+        let error = Unavailable::Open { path, errno: Errno::ACCESS };
+        assert!(sentence(&error).contains("denied") && sentence(&error).contains("render"), "{error}");
+    }
+}

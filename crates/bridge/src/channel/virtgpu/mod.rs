@@ -1,0 +1,80 @@
+//! The driver's calls answered by the real thing: the render node of Linux's `virtio_gpu` driver, one open file for
+//! each client.
+//!
+//! `EXECBUFFER` returns when the commands are in the device's queue, whoever takes them out; and who finds the queue full
+//! waits in the kernel, where no signal reaches it. [`Window`] keeps that from happening.
+
+mod device;
+mod unavailable;
+mod window;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, QUERY_RING};
+use rustix::event::PollFlags;
+use rustix::param::page_size;
+use sys::SharedMap;
+use sys::virtgpu::Node;
+
+use super::cross_domain::Driver;
+use super::{ChannelError, Interest};
+use window::Window;
+
+pub use self::device::Device;
+pub(super) use self::device::find;
+pub use self::unavailable::Unavailable;
+
+/// A context of its own on a render node.
+#[derive(Debug)]
+pub struct Virtgpu {
+    node: Node,
+    window: Window,
+}
+
+impl Virtgpu {
+    /// Uses a node whose context has been initialized.
+    fn new(node: Node) -> Self {
+        Self { node, window: Window::default() }
+    }
+}
+
+impl Driver for Virtgpu {
+    fn capset(&mut self) -> Result<Vec<u8>, ChannelError> {
+        let mut capset = vec![0; CAPSET_EXTENDED_BYTES];
+        self.node.capset(CAPSET_ID, 0, &mut capset)?;
+        Ok(capset)
+    }
+
+    fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError> {
+        let bytes = bytes.next_multiple_of(page_size());
+        let blob = self.node.create_guest_blob(bytes)?;
+        Ok((blob.resource_id, Arc::new(self.node.map(blob, bytes)?)))
+    }
+
+    fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError> {
+        if ring.is_some() {
+            self.node.execbuffer(commands, ring, false)?;
+            return Ok(commands.len());
+        }
+        if !self.window.is_open()? {
+            return Ok(0);
+        }
+        // On a ring of the context: a fence of the device as a whole would wait for everybody else's.
+        let fence = self.node.execbuffer(commands, Some(QUERY_RING), self.window.wants_fence())?;
+        self.window.submitted(fence);
+        Ok(commands.len())
+    }
+
+    fn read_event(&mut self) -> Result<bool, ChannelError> {
+        Ok(self.node.read_event()?)
+    }
+
+    fn receiving(&self) -> Option<Interest<'_>> {
+        Some((self.node.as_fd(), PollFlags::IN))
+    }
+
+    fn sending(&self) -> Option<Interest<'_>> {
+        self.window.waiting_for().map(|fence| (fence, PollFlags::IN))
+    }
+}
