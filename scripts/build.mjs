@@ -1,4 +1,4 @@
-// Builds dist/: the addon with its generated loader and types, then the TypeScript that imports it.
+// Builds dist/: the addon with its generated types, then the TypeScript that imports it.
 
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { npmProgram, ROOT, runScript, setup, step } from './setup.mjs';
 
 /** Compiles everything that is out of date; cargo and tsc find out themselves what that is. */
 export function build() {
-  step(npmProgram('napi'), ['build', '--platform', '--release', '--manifest-path', 'crates/node/Cargo.toml', '--output-dir', 'dist/native', '--js', 'binding.js', '--dts', 'binding.d.ts']);
+  step(npmProgram('napi'), ['build', '--platform', '--release', '--manifest-path', 'crates/node/Cargo.toml', '--output-dir', 'dist/native', '--no-js', '--dts', 'binding.d.ts']);
   step(npmProgram('tsc'), ['--project', 'tsconfig.json']);
   // npm does this for an installed package; here the command is called by its path.
   chmodSync(join(ROOT, 'dist/cli/main.js'), 0o755);

@@ -29,7 +29,7 @@ export type PermissionDenied = Failure<'permission-denied'>;
 export type RuntimeDirUnusable = Failure<'runtime-dir'>;
 /** Any other system call that failed; the message names it. */
 export type SystemCallFailed = Failure<'os'>;
-/** The compiled addon for this platform isn't installed, or doesn't load. */
+/** The compiled addon for this platform isn't installed, doesn't load, or is of another version. */
 export type AddonMissing = Failure<'addon-missing'>;
 /** The AbortSignal was aborted before the bridge had started. */
 export type Aborted = Failure<'aborted'>;

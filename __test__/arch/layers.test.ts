@@ -57,6 +57,12 @@ describe('the layers of the Rust crates', () => {
     });
   }
 
+  it('catch panics in every function that JavaScript can call', () => {
+    const exports = rustFiles('node').flatMap((file) => [...read(file).matchAll(/#\[napi(?<options>\([^)]*\))?\]\s*(?:#\[[^\]]*\]\s*)*pub (?:async )?fn (?<name>\w+)/g)]);
+    assert.ok(exports.length >= 10, `${exports.length} exports`);
+    assert.deepEqual(exports.filter(({ groups }) => !groups?.['options']?.includes('catch_unwind')).map(({ groups }) => groups?.['name']), []);
+  });
+
   it('leave unsafe code to sys, by the compiler', () => {
     for (const crate of Object.keys(CRATE_LAYERS).filter((name) => name !== 'sys' && name !== 'node')) {
       assert.match(read(`crates/${crate}/src/lib.rs`), /^#!\[forbid\(unsafe_code\b/m, crate);
@@ -85,8 +91,8 @@ describe('the layers of TypeScript', () => {
   }
 
   it('let only native load the addon', () => {
-    const users = typescriptFiles().filter((file) => /binding\.js|\.node['"]/.test(read(join('ts', file))));
-    assert.deepEqual(users, ['native/index.ts']);
+    const users = typescriptFiles().filter((file) => /binding\.js|\.node['"`]/.test(read(join('ts', file))));
+    assert.deepEqual(users, ['native/addon.ts', 'native/index.ts']);
   });
 
   it('let only cli write to the terminal, and end the process', () => {

@@ -1,19 +1,23 @@
 // The addon itself, without the shell around it.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import * as binding from '../../dist/native/binding.js';
+import type * as Binding from '../../dist/native/binding.js';
 import type { BindingBridge, BindingError, BindingEvent, BindingOptions } from '../../dist/native/binding.js';
 import { displayFiles, exists, ROOT } from '../support/command.js';
 import { eventually, finish, Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
-const ADDON = join(ROOT, 'dist/native/binding.js');
+/** The one that was built here, or another that is to be held to the same. */
+const ADDON = process.env['X11BRIDGE_ADDON'] ?? join(ROOT, `dist/native/x11bridge.${process.platform}-${process.arch}-gnu.node`);
+const binding = require(ADDON) as typeof Binding;
 const IGNORE = (): void => undefined;
 
 describe('the addon', () => {
@@ -48,7 +52,7 @@ describe('the addon', () => {
   const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
 
   it('exports exactly what the shell uses', () => {
-    assert.deepEqual(Object.keys(binding).filter((name) => name !== 'default' && !name.startsWith('__')).toSorted(), ['BindingBridge', 'startBridge', 'version']);
+    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'startBridge', 'version']);
   });
 
   it('is of the version of the package', () => {
@@ -183,11 +187,13 @@ describe('the addon', () => {
     });
   });
 
-  it('takes its display down at once when the process is about to end', () => {
+  it('takes its display down at once when the process is about to end', async () => {
     const bridge = start();
     bridge.stopTaking();
     assert.deepEqual([bridge.socketPath, bridge.xauthority].filter(exists), []);
     bridge.stopTaking();
+    // Until then it keeps the event loop alive.
+    await bridge.close();
   });
 
   it('can be loaded twice', async () => {
@@ -199,6 +205,29 @@ describe('the addon', () => {
     });
     for (const bridge of bridges) assert.equal((await runClient(bridge)).code, 0);
     await Promise.all(bridges.map((bridge) => bridge.close()));
+  });
+
+  it('can be loaded in a forked process, which inherits nothing of the bridge that is open', async () => {
+    const before = new Set(openSockets());
+    const bridge = start();
+    const own = new Set(openSockets().filter((name) => !before.has(name)));
+    assert.ok(own.size > 0);
+    writeFileSync(folder.file('child.cjs'), `
+      const { readdirSync, readlinkSync } = require('node:fs');
+      const inherited = readdirSync('/proc/self/fd').flatMap((fd) => { try { return [readlinkSync('/proc/self/fd/' + fd)]; } catch { return []; } });
+      const bridge = require(${JSON.stringify(ADDON)}).startBridge(${JSON.stringify(options())}, () => {});
+      process.once('message', async () => { await bridge.close(); process.exit(0); });
+      process.send({ display: bridge.display, xauthority: bridge.xauthority, inherited });`);
+    const child = fork(folder.file('child.cjs'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const [{ display, xauthority, inherited }] = (await once(child, 'message')) as [{ display: number; xauthority: string; inherited: string[] }];
+    assert.deepEqual(inherited.filter((name) => own.has(name)), []);
+    const env = { ...process.env, DISPLAY: `:${display}`, XAUTHORITY: xauthority };
+    assert.equal((await finish('xdpyinfo', [], { env })).code, 0);
+    child.send('close');
+    const [code] = (await once(child, 'exit')) as [number];
+    assert.deepEqual([code, [displayFiles(`:${display}`).socket, xauthority].filter(exists)], [0, []]);
+    assert.equal((await runClient(bridge)).code, 0);
+    await bridge.close();
   });
 
   const WORKER = `
@@ -252,18 +281,30 @@ describe('the addon', () => {
   });
 });
 
+/** The sockets that this process has open. */
+function openSockets(): string[] {
+  const names = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // the descriptor of this very listing is closed again
+    }
+  });
+  return names.filter((name) => name.startsWith('socket:'));
+}
+
 /** A closed bridge keeps a descriptor for as long as its handle lives. */
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
 }
 
-function freshRequire(): typeof binding {
+function freshRequire(): typeof Binding {
   const path = require.resolve(ADDON);
   const cached = require.cache[path];
   delete require.cache[path];
   try {
-    return require(path) as typeof binding;
+    return require(path) as typeof Binding;
   } finally {
     if (cached) require.cache[path] = cached;
   }

@@ -1,8 +1,9 @@
-// The border to the Rust addon; the only module that imports it. It is loaded when the first bridge starts, not before.
+// The border to the Rust addon, which is loaded when the first bridge starts, not before.
 
-import { err, ok, Result } from 'neverthrow';
+import { err, ok, type Result } from 'neverthrow';
 import type { BridgeConfig, LiveConfig } from '../config/options.js';
 import { failure, isErrorKind, isSide, type BridgeError } from '../errors.js';
+import { loadAddon } from './addon.js';
 import type * as Binding from './binding.js';
 
 export type { BindingBridge, BindingEvent, BindingStats, BindingTotals } from './binding.js';
@@ -12,45 +13,21 @@ export type { BindingBridge, BindingEvent, BindingStats, BindingTotals } from '.
  * @param onEvents called when `takeEvents` has something after it had nothing
  */
 export function startNative(config: BridgeConfig, runtimeDir: string, onEvents: () => void): Result<Binding.BindingBridge, BridgeError> {
-  return loadBinding().andThen((binding) => {
-    const started = binding.startBridge(bindingOptions(config, runtimeDir), onEvents);
+  return loadAddon().andThen((addon) => {
+    const started = addon.startBridge(bindingOptions(config, runtimeDir), onEvents);
     return isBindingError(started) ? err(bridgeError(started)) : ok(started);
   });
 }
 
 /** The version of the addon, if it loads. */
 export function addonVersion(): Result<string, BridgeError> {
-  return loadBinding().map((binding) => binding.version());
+  return loadAddon().map((addon) => addon.version());
 }
 
 /** Changes what may change in a running bridge. */
 export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
   const error = native.reconfigure(bindingLiveOptions(config));
   return error ? err(bridgeError(error)) : ok();
-}
-
-function loadBinding(): Result<typeof Binding, BridgeError> {
-  return Result.fromThrowable(
-    () => require('./binding.js') as typeof Binding,
-    (error) => failure('addon-missing', missingAddonMessage(error)),
-  )();
-}
-
-const PLATFORMS: ReadonlySet<string> = new Set(['linux-x64', 'linux-arm64']);
-
-function missingAddonMessage(error: unknown): string {
-  const platform = `${process.platform}-${process.arch}`;
-  if (!PLATFORMS.has(platform)) return `x11bridge has no addon for ${platform}: it runs on Linux with glibc, on x64 and arm64`;
-  const name = `x11bridge-${platform}-gnu`;
-  return `the addon of x11bridge could not be loaded (${rootCause(error)}): install the npm package ${name}, or run "npm run build" in a checkout`;
-}
-
-/** The first line of the innermost cause; the generated loader wraps what really happened. */
-function rootCause(error: unknown): string {
-  let innermost = error;
-  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause;
-  const text = innermost instanceof Error ? innermost.message : String(innermost);
-  return text.split('\n', 1)[0] ?? text;
 }
 
 function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.BindingOptions {

@@ -2,6 +2,7 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -258,7 +259,8 @@ impl Bridge {
 
 impl Drop for Bridge {
     fn drop(&mut self) {
-        self.close();
+        // Node drops it in a finalizer, which a panic must not leave.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.close()));
     }
 }
 

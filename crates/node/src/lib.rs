@@ -7,6 +7,7 @@
 mod convert;
 mod values;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bridge::Bridge;
@@ -139,8 +140,9 @@ impl Task for Close {
     type JsValue = ();
 
     fn compute(&mut self) -> napi::Result<()> {
-        self.bridge.close();
-        Ok(())
+        // napi catches nothing here, and a panic would end the process.
+        catch_unwind(AssertUnwindSafe(|| self.bridge.close()))
+            .map_err(|_| napi::Error::from_reason("the addon failed: closing the bridge panicked"))
     }
 
     fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {

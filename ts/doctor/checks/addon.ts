@@ -10,8 +10,9 @@ export const addon: Check = {
     load().match(
       (version) => ok(`version ${version} loads`),
       ({ message }) => {
-        const [cause = '', remedy = 'install x11bridge again'] = message.split(': ');
-        return fault(cause, remedy);
+        // The cause may have colons itself.
+        const colon = message.lastIndexOf(': ');
+        return fault(message.slice(0, colon), message.slice(colon + 2));
       },
     ),
 };
