@@ -35,7 +35,7 @@ describe('the configuration', () => {
     const shown = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual(shown['host-timeout'], { value: 9, origin: { from: 'file', file, line: 2 } });
     assert.deepEqual(shown['host-display'], { value: null, origin: { from: 'default' } });
-    assert.equal(Object.keys(shown).length, 10);
+    assert.equal(Object.keys(shown).length, 11);
   });
 
   it('is checked: every fault on a line of its own, and exit code 1', async () => {

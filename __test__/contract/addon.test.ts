@@ -83,6 +83,8 @@ describe('the addon', () => {
       { channel: 'vsock:4294967295:1' },
       { channel: 'tcp:host:0' },
       { channel: 'tcp:::1:6000' },
+      { dri3: 'perhaps' },
+      { dri3: 'on', channel: 'tcp:localhost:1' },
       { display: 59_536 },
       { live: { spinMicros: 1001 } },
       { live: { hostTimeoutMs: 0 } },

@@ -16,10 +16,10 @@ describe('the schema', () => {
     assert.equal(new Set(keys).size, keys.length);
     for (const name of SETTING_NAMES) {
       const { key, help, fallback } = SCHEMA[name];
-      assert.match(key, /^[a-z]+(-[a-z]+)*$/);
+      assert.match(key, /^[a-z][a-z\d]*(-[a-z\d]+)*$/);
       assert.equal(key.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()), name);
       assert.equal(settingOfKey(key), name);
-      assert.match(variableOf(name), /^X11BRIDGE_[A-Z_]+$/);
+      assert.match(variableOf(name), /^X11BRIDGE_[A-Z\d_]+$/);
       assert.doesNotMatch(`${help}${fallback}`, /\n|\.$/);
     }
     assert.equal(settingOfKey('clientsMax'), undefined);

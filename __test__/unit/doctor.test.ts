@@ -12,6 +12,7 @@ const SETTINGS: ResolvedSettings = {
   hostXauthority: undefined,
   channel: 'auto',
   renderNode: undefined,
+  dri3: 'auto',
   spin: undefined,
   clientsMax: undefined,
   hostTimeout: undefined,

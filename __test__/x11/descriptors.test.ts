@@ -1,13 +1,11 @@
-// Messages with descriptors: to the right message on a channel that carries them, never half done on one that doesn't.
+// Messages with descriptors, each to the right message.
 
 import assert from 'node:assert/strict';
 import { attack, attackBoth } from './support/attack.js';
 import { overEveryChannel } from './support/stage.js';
 
 overEveryChannel('descriptors', (stage) => {
-  /** Over loopback they can't be carried yet, so clients must not even try. */
-  const carried = stage.channel === 'socket';
-  const shared = (sight: object) => (carried ? { shm: 'present', ...sight } : { shm: 'absent' });
+  const shared = (sight: object) => ({ shm: 'present', ...sight });
 
   it('a segment that the client made is drawn by the server', async () => {
     assert.deepEqual(await attack(stage.env('bridged'), 'attach-fd'), shared({ drawn: true }));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { descriptors, type Sight } from './support/attack.js';
 import { footprint, untilFlat } from './support/footprint.js';
-import { overEveryChannel, type Stage } from './support/stage.js';
+import { overEveryChannel, type Side, type Stage } from './support/stage.js';
 
 /** Either byte order, and the requests in either form. */
 const CLIENTS: readonly (readonly [string, readonly string[]])[] = [
@@ -13,13 +13,13 @@ const CLIENTS: readonly (readonly [string, readonly string[]])[] = [
   ['a big-endian client of BIG-REQUESTS', ['--form', 'big', '--order', 'big']],
 ];
 
+/** The codes of a `Window` error, and of a `Match` error. */
+const BAD_WINDOW = 3;
+const BAD_MATCH = 8;
+
 overEveryChannel(
   'DRI3',
   (stage) => {
-    before(function () {
-      if (stage.channel === 'loopback') this.skip();
-    });
-
     for (const [who, options] of CLIENTS) {
       it(`${who} passes buffers of one to four planes both ways`, async () => {
         const sight = await sameOnBothSides(stage, 'buffers', ...options);
@@ -43,7 +43,14 @@ overEveryChannel(
       });
 
       it(`${who} gets the server's own error for descriptors that are not what they should be`, async () => {
-        assert.deepEqual((await sameOnBothSides(stage, 'faults', ...options))['right'], ['ok', true]);
+        const { direct, bridged } = await bothSides(stage, 'faults', ...options);
+        if (stage.channel === 'loopback') {
+          // A lease is a descriptor of a device, which only the socket carries.
+          const lease = direct['lease'] as Sight;
+          if (lease['code'] === BAD_MATCH) lease['code'] = BAD_WINDOW;
+        }
+        assert.deepEqual(bridged, direct);
+        assert.deepEqual(bridged['right'], ['ok', true]);
       });
     }
 
@@ -59,8 +66,13 @@ overEveryChannel(
 
 /** Runs a script on both sides, asserts that it saw the same, and returns that. */
 async function sameOnBothSides(stage: Stage, ...args: readonly string[]): Promise<Sight> {
-  const [direct, bridged] = await Promise.all([descriptors(stage.env('direct'), ...args), descriptors(stage.env('bridged'), ...args)]);
-  assert.equal(direct['error'], undefined, JSON.stringify(direct));
+  const { direct, bridged } = await bothSides(stage, ...args);
   assert.deepEqual(bridged, direct);
   return bridged;
+}
+
+async function bothSides(stage: Stage, ...args: readonly string[]): Promise<Record<Side, Sight>> {
+  const [direct, bridged] = await Promise.all([descriptors(stage.env('direct'), ...args), descriptors(stage.env('bridged'), ...args)]);
+  assert.equal(direct['error'], undefined, JSON.stringify(direct));
+  return { direct, bridged };
 }

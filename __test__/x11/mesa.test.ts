@@ -18,10 +18,6 @@ const GEARS_EDGES = 2000;
 overEveryChannel(
   'Mesa over DRI3',
   (stage) => {
-    before(function () {
-      if (stage.channel === 'loopback') this.skip();
-    });
-
     for (const program of ['es2gears_x11', 'glxgears']) {
       it(`${program} says that it uses DRI3, on both sides`, async () => {
         for (const side of SIDES) {

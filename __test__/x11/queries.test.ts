@@ -7,7 +7,7 @@ import { HIDDEN, overEveryChannel, SIDES, type Stage } from './support/stage.js'
 overEveryChannel('programs that query', (stage) => {
   it('xdpyinfo -queryExtensions prints the same, but for the name of the display and the hidden extensions', async () => {
     const [direct, bridged] = await outputs(stage, 'xdpyinfo', ['-queryExtensions']);
-    assert.match(direct, /MIT-SHM/, 'the server itself must have what is to be hidden');
+    assert.match(bridged, /MIT-SHM/, 'what the channel carries must be there');
     assert.deepEqual(comparable(bridged), withoutHidden(comparable(direct), HIDDEN[stage.channel]));
   });
 

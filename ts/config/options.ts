@@ -31,6 +31,8 @@ export interface BridgeOptions {
   channel?: ChannelOption;
   /** The path of the virtio-gpu device's render node. Default: the first one in `/dev/dri` whose driver is `virtio_gpu`. */
   renderNode?: string;
+  /** Whether clients are offered DRI3: `auto`, the default, where the channel carries buffers; `on` makes it a condition of the start. */
+  dri3?: 'auto' | 'on' | 'off';
   /** How long a thread tries again before it sleeps: `auto` adapts (the default), `off` never, or microseconds from 1 to 1000. */
   spin?: 'auto' | 'off' | number;
   /** How many clients may be connected at once, 1 to 65,536. Default 512. */
@@ -57,6 +59,7 @@ export interface BridgeConfig {
   readonly hostXauthority: string | undefined;
   readonly channel: ChannelOption;
   readonly renderNode: string | undefined;
+  readonly dri3: 'auto' | 'on' | 'off';
   /** microseconds; undefined: adapts; 0: off */
   readonly spin: number | undefined;
   readonly clientsMax: number | undefined;

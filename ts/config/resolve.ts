@@ -56,6 +56,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
       hostXauthority: yield* read('hostXauthority'),
       channel,
       renderNode: yield* read('renderNode'),
+      dri3: (yield* read('dri3')) ?? 'auto',
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),

@@ -89,6 +89,16 @@ export const SCHEMA: Schema = {
     applies: 'start',
     of: 'bridge',
   },
+  dri3: {
+    key: 'dri3',
+    argument: 'auto|on|off',
+    help: 'whether clients are offered DRI3; auto: where the channel carries buffers, on: or there is no bridge',
+    fallback: 'auto',
+    standard: 'auto',
+    type: oneOf(['auto', 'on', 'off']),
+    applies: 'start',
+    of: 'bridge',
+  },
   spin: {
     key: 'spin',
     argument: 'auto|off|MICROS',

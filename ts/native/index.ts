@@ -34,6 +34,7 @@ function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.Bindi
   return {
     hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
+    dri3: config.dri3,
     runtimeDir,
     ...(config.display !== undefined && { display: config.display }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),

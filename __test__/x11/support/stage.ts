@@ -9,9 +9,9 @@ import { startXvfb, type Xvfb } from '../../support/xvfb.js';
 export type Channel = 'loopback' | 'socket';
 export const CHANNELS: readonly Channel[] = ['loopback', 'socket'];
 
-/** The extensions that each channel hides, since it can't carry what they share with their clients. */
+/** The extensions that each channel hides: they are bound to the server's own device. */
 export const HIDDEN: Readonly<Record<Channel, readonly string[]>> = {
-  loopback: ['MIT-SHM', 'DRI2', 'DRI3', 'XFree86-DGA', 'XFree86-DRI'],
+  loopback: ['DRI2', 'XFree86-DGA', 'XFree86-DRI'],
   socket: ['DRI2', 'XFree86-DGA', 'XFree86-DRI'],
 };
 

@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use session::{Cookie, Handshake};
+use session::{Cookie, Handshake, Offers};
 use sys::socket;
 
 use crate::channel::{ChannelChoice, Route, Wishes};
@@ -51,6 +51,8 @@ pub struct Options {
     pub channel: ChannelChoice,
     /// The render node of the virtio-gpu device; `None` for the first one that there is.
     pub render_node: Option<PathBuf>,
+    /// Whether clients are offered DRI3.
+    pub dri3: Dri3,
     /// What may change later.
     pub live: LiveOptions,
 }
@@ -65,6 +67,7 @@ impl Options {
             runtime_dir,
             channel: ChannelChoice::Auto,
             render_node: None,
+            dri3: Dri3::Auto,
             live: LiveOptions::default(),
         }
     }
@@ -87,6 +90,29 @@ impl Options {
     }
 }
 
+/// Whether clients are offered DRI3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dri3 {
+    /// Where the channel carries buffers; else clients render in software at once.
+    Auto,
+    /// Always; where that can't be, there is no bridge.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Dri3 {
+    /// Understands a name as users write it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
 /// What all threads of a bridge share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -94,6 +120,7 @@ pub(crate) struct Shared {
     pub(crate) route: Route,
     /// The number of the host's display, where the user has named it.
     pub(crate) host_number: Option<u32>,
+    pub(crate) offers: Offers,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
@@ -121,6 +148,7 @@ impl Shared {
                 .host_display
                 .filter(|_| options.host_display_named)
                 .and_then(|name| name.number),
+            offers: Offers { dri3: options.dri3 != Dri3::Off },
             events: Events::new(notify),
             meter: Meter::default(),
             stop,
@@ -162,6 +190,12 @@ impl Bridge {
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
         let (route, channel_reason) = options.wishes().decide()?;
+        if options.dri3 == Dri3::On && !route.carries_descriptors() {
+            let why = format!(
+                "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
+            );
+            return Err(Error::InvalidOption { why });
+        }
         let local = route.display().filter(|display| display.target == Target::Local);
         let listener = Listener::bind(options.display, local.and_then(|display| display.number))?;
         let number = listener.number();

@@ -24,7 +24,7 @@ mod spin;
 mod stats;
 mod uplink;
 
-pub use bridge::{Bridge, Options};
+pub use bridge::{Bridge, Dri3, Options};
 pub use channel::{ChannelChoice, PipeAddress};
 pub use error::{Error, Side};
 pub use events::{Event, Level};

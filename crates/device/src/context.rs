@@ -1,13 +1,14 @@
 //! One cross-domain context: a channel from a guest's client to a socket of the host.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::{Stage, encode_closed};
 use cross_domain::{
-    CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, RING_BYTES,
-    SEND_HEADER_BYTES, Send, channel, encode_receive_header, receive_data_max,
+    CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, IDENTIFIERS_MAX, Identifier, IdentifierType,
+    Init, InitForm, RING_BYTES, SEND_HEADER_BYTES, Send, channel, encode_receive_header, receive_data_max,
 };
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -50,6 +51,11 @@ pub enum SubmitError {
         /// The id.
         id: u32,
     },
+    /// An identifier that names nothing which the guest may send.
+    NoSuchResource {
+        /// The id.
+        id: u32,
+    },
     /// A command that this host does not carry out.
     Unsupported {
         /// What it is.
@@ -64,6 +70,9 @@ impl std::fmt::Display for SubmitError {
             Self::OutOfPlace { what } => write!(f, "the guest sent {what}"),
             Self::NoSuchRing { id } => {
                 write!(f, "the guest named resource {id} as a ring, which it can't be")
+            }
+            Self::NoSuchResource { id } => {
+                write!(f, "the guest sent resource {id}, which it does not have")
             }
             Self::Unsupported { what } => write!(f, "this host does not carry {what}"),
         }
@@ -90,6 +99,10 @@ pub struct Context {
     /// The end of the channel, once it is known and until the guest has heard of it.
     end: Option<(Stage, u32, String)>,
     polled: bool,
+    /// Bytes that lie in the ring and that the guest has not heard of.
+    received: usize,
+    /// Descriptors that came with them, and that the guest has not heard of.
+    arrived: VecDeque<OwnedFd>,
 }
 
 impl std::fmt::Debug for Context {
@@ -115,7 +128,16 @@ impl Context {
 
     /// A context without a channel yet.
     pub fn new(opener: Opener) -> Self {
-        Self { resources: Resources::default(), opener, ring: None, channel: None, end: None, polled: false }
+        Self {
+            resources: Resources::default(),
+            opener,
+            ring: None,
+            channel: None,
+            end: None,
+            polled: false,
+            received: 0,
+            arrived: VecDeque::new(),
+        }
     }
 
     /// The context's blobs.
@@ -165,7 +187,8 @@ impl Context {
             return None;
         }
         if self.end.is_none() {
-            match self.receive() {
+            let received = if self.received > 0 { Ok(Outcome::Bytes(self.received)) } else { self.receive() };
+            match received.and_then(|outcome| self.announce(outcome)) {
                 Ok(Outcome::Bytes(_)) => return Some(self.signal()),
                 Ok(Outcome::WouldBlock) => return None,
                 Ok(Outcome::Closed) => self.end = Some((Stage::Stream, 0, String::new())),
@@ -215,12 +238,10 @@ impl Context {
         if self.ring.is_none() {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
-        if !first.identifiers.is_empty() {
-            return Err(SubmitError::Unsupported { what: "descriptors" });
-        }
+        let descriptors = named(&self.resources, first)?;
         // A channel that never opened swallows what the guest sent before it could know.
         let Some(channel) = self.channel.as_mut() else { return Ok(batch.len) };
-        Ok(channel.send(batch).unwrap_or_else(|errno| {
+        Ok(channel.send(batch, &descriptors).unwrap_or_else(|errno| {
             self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
             batch.len
         }))
@@ -231,8 +252,6 @@ impl Context {
         let (Some(channel), Some((map, ring_bytes))) = (&self.channel, &self.ring) else {
             return Ok(Outcome::WouldBlock);
         };
-        // The X server has no reason to send descriptors: every request that would bring some is hidden. They are
-        // closed here.
         let mut descriptors = vec![];
         let outcome = map.receive(
             channel.socket.as_fd(),
@@ -241,19 +260,58 @@ impl Context {
             &mut descriptors,
         )?;
         if let Outcome::Bytes(bytes) = outcome {
-            let mut header = [0; SEND_HEADER_BYTES];
-            encode_receive_header(&mut header, bytes, *ring_bytes, &[]).map_err(|_| Errno::INVAL)?;
-            if !map.write(0, &header) {
-                return Err(Errno::FAULT);
-            }
+            self.received = bytes;
+            self.arrived.extend(descriptors);
         }
         Ok(outcome)
+    }
+
+    /// Writes the header in front of what was received. Descriptors that don't fit into one message go ahead of the bytes
+    /// that they came with, in messages without any.
+    fn announce(&mut self, outcome: Outcome) -> Result<Outcome, Errno> {
+        let (Outcome::Bytes(_), Some((map, ring_bytes))) = (outcome, &self.ring) else { return Ok(outcome) };
+        let mut identifiers = [Identifier::default(); IDENTIFIERS_MAX];
+        let mut count = 0;
+        while let Some(identifier) = identifiers.get_mut(count)
+            && let Some(descriptor) = self.arrived.pop_front()
+        {
+            *identifier = item(&mut self.resources, descriptor)?;
+            count += 1;
+        }
+        let bytes = if self.arrived.is_empty() { std::mem::take(&mut self.received) } else { 0 };
+        let mut header = [0; SEND_HEADER_BYTES];
+        let identifiers = identifiers.get(..count).unwrap_or_default();
+        encode_receive_header(&mut header, bytes, *ring_bytes, identifiers).map_err(|_| Errno::INVAL)?;
+        if map.write(0, &header) { Ok(outcome) } else { Err(Errno::FAULT) }
     }
 
     fn signal(&mut self) -> Fence {
         self.polled = false;
         Fence
     }
+}
+
+/// The descriptors that a SEND names.
+fn named<'a>(resources: &'a Resources, send: &Send<'_>) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
+    let resource = |identifier: Identifier| {
+        let id = identifier.id;
+        match Dialect::X11Bridge.identifier_type(identifier.id_type) {
+            Some(IdentifierType::VirtgpuBlob) => {
+                resources.imported(id).ok_or(SubmitError::NoSuchResource { id })
+            }
+            _ => Err(SubmitError::Unsupported { what: "identifiers of this type" }),
+        }
+    };
+    send.identifiers.iter().map(resource).collect()
+}
+
+/// What names a descriptor of the host's in a RECEIVE.
+fn item(resources: &mut Resources, descriptor: OwnedFd) -> Result<Identifier, Errno> {
+    let size = rustix::fs::fstat(&descriptor).map_or(0, |status| status.st_size);
+    let id_type = Dialect::X11Bridge.raw_identifier_type(IdentifierType::VirtgpuBlob).ok_or(Errno::INVAL)?;
+    let id = resources.add_item(descriptor)?;
+    // The guest asks the descriptor itself; what is above 4 GiB can't be said.
+    Ok(Identifier { id, id_type, size: u32::try_from(size.max(0)).unwrap_or(u32::MAX) })
 }
 
 /// SENDs that follow one another: their data goes in one system call.
@@ -289,8 +347,8 @@ impl<'a> Batch<'a> {
 
 impl Channel {
     /// Sends what the socket has not taken of a batch, and returns how many of its SENDs are done. One without data is
-    /// the guest's way to say that nothing follows: the socket is half-closed.
-    fn send(&mut self, batch: &Batch<'_>) -> Result<usize, Errno> {
+    /// the guest's way to say that nothing follows: the socket is half-closed. `descriptors` go with the first byte.
+    fn send(&mut self, batch: &Batch<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Errno> {
         let mut sent = self.sent.take().unwrap_or(0);
         if batch.data.iter().all(|data| data.is_empty()) {
             let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
@@ -305,7 +363,8 @@ impl Channel {
             if slices.iter().all(|slice| slice.is_empty()) {
                 return Ok(batch.len);
             }
-            match socket::send(&self.socket, &slices, &[])? {
+            let descriptors = if sent == 0 { descriptors } else { &[] };
+            match socket::send(&self.socket, &slices, descriptors)? {
                 Outcome::Bytes(bytes) => sent += bytes,
                 Outcome::WouldBlock => {
                     let mut done = 0;

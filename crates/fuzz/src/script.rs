@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! u8 flags    bit 0: big endian   bit 1: the path carries descriptors   bit 2: no set-up reply before
+//!             bit 3: of descriptors, it carries only those of memory
 //! records     u8 tag, u16 length (little endian), that many bytes
 //!             tag bit 0: 0 = the client, 1 = the host   bits 1..=5: descriptors that come with the record
 //! ```
@@ -20,6 +21,8 @@ pub struct Script {
     pub order: ByteOrder,
     /// Whether the path carries descriptors.
     pub descriptors: bool,
+    /// Whether those of timelines and devices too.
+    pub timelines: bool,
     /// Whether the host's set-up reply comes before the records.
     pub set_up: bool,
     /// What is said.
@@ -49,13 +52,21 @@ impl Script {
             rest = next;
         }
         let order = if flags & 1 == 0 { ByteOrder::Little } else { ByteOrder::Big };
-        Self { order, descriptors: flags & 2 != 0, set_up: flags & 4 == 0, records }
+        Self {
+            order,
+            descriptors: flags & 2 != 0,
+            timelines: flags & 8 == 0,
+            set_up: flags & 4 == 0,
+            records,
+        }
     }
 
     /// The input that the script is.
     pub fn encode(&self) -> Vec<u8> {
         let big = u8::from(self.order == ByteOrder::Big);
-        let mut out = vec![big | u8::from(self.descriptors) << 1 | u8::from(!self.set_up) << 2];
+        let flags =
+            u8::from(self.descriptors) << 1 | u8::from(!self.set_up) << 2 | u8::from(!self.timelines) << 3;
+        let mut out = vec![big | flags];
         for record in &self.records {
             let len = u16::try_from(record.bytes.len()).unwrap_or(u16::MAX);
             out.push(u8::from(record.host) | record.descriptors << 1);
@@ -105,13 +116,13 @@ const NAMES: [&str; 12] = [
 /// A new conversation.
 pub fn generate(rng: &mut Rng) -> Vec<u8> {
     let order = if rng.one_in(2) { ByteOrder::Little } else { ByteOrder::Big };
-    let (descriptors, set_up) = (rng.one_in(2), !rng.one_in(32));
+    let (descriptors, timelines, set_up) = (rng.one_in(2), rng.one_in(2), !rng.one_in(32));
     let turns = 1 + rng.small(40);
     let mut author = Author { rng, wire: Wire(order), sequence: 0, records: vec![] };
     for _ in 0..turns {
         author.turn();
     }
-    Script { order, descriptors, set_up, records: author.records }.encode()
+    Script { order, descriptors, timelines, set_up, records: author.records }.encode()
 }
 
 impl Author<'_> {

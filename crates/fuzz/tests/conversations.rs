@@ -7,7 +7,7 @@ use std::path::Path;
 
 use fuzz::script::Script;
 use fuzz::wire::Wire;
-use session::{Carries, Marks, Next, Session};
+use session::{Carries, Marks, Next, Offers, Session};
 use x11_wire::ByteOrder;
 use x11_wire::message::MessageHead;
 use x11_wire::sequence::widen;
@@ -34,7 +34,8 @@ impl Conversation {
     }
 
     fn session(&self, descriptors: bool) -> Session<u32> {
-        let mut session = Session::new(self.script.order, Carries { descriptors });
+        let carries = if descriptors { Carries::EVERYTHING } else { Carries::BYTES };
+        let mut session = Session::new(self.script.order, carries, Offers::default());
         let mut reply = Wire(self.script.order).set_up_reply();
         assert_eq!(session.host_data(&mut reply, &mut Marks::new()), Ok(reply.len()));
         session

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge::{ChannelChoice, Event, Level, LiveOptions, Options, Side, Stats, Totals};
+use bridge::{ChannelChoice, Dri3, Event, Level, LiveOptions, Options, Side, Stats, Totals};
 use display::DisplayName;
 
 use crate::values::{
@@ -14,9 +14,9 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     let host_display = options.host_display.as_deref().map(DisplayName::parse).transpose();
     let host_display = host_display.map_err(|error| invalid(error.to_string()))?;
     let channel = ChannelChoice::parse(&options.channel).ok_or_else(|| {
-        let shown: String = options.channel.chars().take(60).collect();
         invalid(format!(
-            "{shown:?} is no channel; choose auto, virtgpu, vsock:CID:PORT, tcp:HOST:PORT, loopback or socket"
+            "{:?} is no channel; choose auto, virtgpu, vsock:CID:PORT, tcp:HOST:PORT, loopback or socket",
+            short(&options.channel)
         ))
     })?;
     let mut out = Options::new(host_display, PathBuf::from(options.runtime_dir));
@@ -24,6 +24,11 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     out.host_display_named = options.host_display_named.unwrap_or(true);
     out.render_node = options.render_node.map(PathBuf::from);
     out.channel = channel;
+    if let Some(name) = options.dri3 {
+        out.dri3 = Dri3::parse(&name).ok_or_else(|| {
+            invalid(format!("{:?} is no choice for DRI3; choose auto, on or off", short(&name)))
+        })?;
+    }
     out.live = live_options(options.live);
     Ok(out)
 }
@@ -41,6 +46,11 @@ pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {
         out.host_timeout = Duration::from_millis(millis.into());
     }
     out
+}
+
+/// Enough of a wrong value to know it again.
+fn short(value: &str) -> String {
+    value.chars().take(60).collect()
 }
 
 fn invalid(message: String) -> BindingError {

@@ -17,6 +17,8 @@ pub struct BindingOptions {
     pub channel: String,
     /// Path of the virtio-gpu device's render node; absent for the first one that there is.
     pub render_node: Option<String>,
+    /// `auto`, `on` or `off`; absent for `auto`.
+    pub dri3: Option<String>,
     /// What may change later.
     pub live: BindingLiveOptions,
 }

@@ -1,10 +1,11 @@
 //! The client's stream: requests on their way to the host.
 
 use x11_wire::extension::{
-    self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, Descriptors, Extension, PRESENT_QUERY_CAPABILITIES,
-    RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
+    self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, DRI3_FREE_SYNCOBJ, DRI3_IMPORT_SYNCOBJ,
+    DRI3_QUERY_VERSION, DRI3_SET_DRM_DEVICE_IN_USE, Descriptors, Extension, PRESENT_PIXMAP_SYNCED,
+    PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
 };
-use x11_wire::request::{EXTENSION_FIRST, Head, RequestHead, UNASSIGNED};
+use x11_wire::request::{EXTENSION_FIRST, Head, NO_OPERATION, RequestHead, UNASSIGNED};
 
 use crate::descriptors::{Marks, Queue};
 use crate::extensions::Class;
@@ -137,9 +138,7 @@ impl<F> Session<F> {
 
     /// Lets the server refuse the request: an opcode that it does not know, at the same place in the sequence.
     fn deny(&mut self, head: RequestHead, rest: &mut [u8]) -> Verdict {
-        if let Some(opcodes) = rest.first_chunk_mut::<2>() {
-            *opcodes = [UNASSIGNED, 0];
-        }
+        set_opcodes(rest, UNASSIGNED);
         self.denied += 1;
         Verdict::Pass(Some(Answer::Denied { major: head.major }))
     }
@@ -152,18 +151,32 @@ impl<F> Session<F> {
         at: usize,
         marks: &mut Marks<F>,
     ) -> Verdict {
-        let carried = self.extensions.carries().descriptors;
+        let leases = self.extensions.carries().timelines;
+        let timelines = self.extensions.carries_timelines();
         match (extension, head.minor) {
             (Extension::BigRequests, BIG_REQUESTS_ENABLE) if head.len == 4 => self.client.big_requests = true,
             (Extension::MitShm, SHM_ATTACH) => {
                 self.order.put_u32(rest, head.header + SHM_ATTACH_SHMID, NO_SEGMENT);
             }
-            (Extension::RandR, RANDR_CREATE_LEASE) if !carried => {
+            (Extension::RandR, RANDR_CREATE_LEASE) if !leases => {
                 // No window: the server answers with a Window error, and gives no lease away.
                 self.order.put_u32(rest, head.header, 0);
             }
-            (Extension::Present, PRESENT_QUERY_CAPABILITIES) if !carried => {
+            (Extension::Present, PRESENT_QUERY_CAPABILITIES) if !timelines => {
                 return Verdict::Pass(Some(Answer::PresentCapabilities));
+            }
+            (Extension::Dri3, DRI3_QUERY_VERSION) if !timelines => {
+                return Verdict::Pass(Some(Answer::Dri3Version));
+            }
+            (Extension::Dri3, DRI3_SET_DRM_DEVICE_IN_USE) if !timelines => set_opcodes(rest, NO_OPERATION),
+            (Extension::Dri3, DRI3_IMPORT_SYNCOBJ) if !timelines => {
+                self.client.descriptors.discard(1);
+                return self.deny(head, rest);
+            }
+            (Extension::Dri3, DRI3_FREE_SYNCOBJ) | (Extension::Present, PRESENT_PIXMAP_SYNCED)
+                if !timelines =>
+            {
+                return self.deny(head, rest);
             }
             _ => match extension::descriptors(extension, head.minor) {
                 Some(Descriptors::Request(fds)) => {
@@ -179,6 +192,13 @@ impl<F> Session<F> {
     fn remember(&mut self, rest: &[u8], answer: Option<Answer>) {
         let (Some(answer), Some(&major)) = (answer, rest.first()) else { return };
         self.pending.push(Pending { sequence: self.client.sequence + 1, major, answer });
+    }
+}
+
+/// Makes another request of one, in its place and of its length.
+fn set_opcodes(request: &mut [u8], major: u8) {
+    if let Some(opcodes) = request.first_chunk_mut::<2>() {
+        *opcodes = [major, 0];
     }
 }
 

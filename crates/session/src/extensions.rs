@@ -9,8 +9,33 @@ use x11_wire::request::{EXTENSION_FIRST, LIST_EXTENSIONS, QUERY_EXTENSION, has_r
 /// What the path to the server carries besides bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carries {
-    /// File descriptors, both ways.
+    /// File descriptors of memory, both ways: buffers, segments, pages with fences.
     pub descriptors: bool,
+    /// Descriptors of whatever else as well: timelines of DRI3 1.4, devices.
+    pub timelines: bool,
+}
+
+impl Carries {
+    /// Bytes alone.
+    pub const BYTES: Self = Self { descriptors: false, timelines: false };
+    /// Descriptors of memory.
+    pub const MEMORY: Self = Self { descriptors: true, timelines: false };
+    /// Every descriptor.
+    pub const EVERYTHING: Self = Self { descriptors: true, timelines: true };
+}
+
+/// What clients are offered of what the path carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offers {
+    /// DRI3.
+    pub dri3: bool,
+}
+
+impl Default for Offers {
+    /// All of it.
+    fn default() -> Self {
+        Self { dri3: true }
+    }
 }
 
 /// How a request is treated, by its major opcode.
@@ -35,10 +60,11 @@ pub(crate) enum Class {
 pub(crate) struct Extensions {
     classes: [Class; 256],
     carries: Carries,
+    offers: Offers,
 }
 
 impl Extensions {
-    pub(crate) fn new(carries: Carries) -> Self {
+    pub(crate) fn new(carries: Carries, offers: Offers) -> Self {
         let mut classes = [Class::Plain; 256];
         for (class, major) in classes.iter_mut().zip(0..=u8::MAX) {
             *class = match major {
@@ -49,11 +75,16 @@ impl Extensions {
                 _ => Class::Plain,
             };
         }
-        Self { classes, carries }
+        Self { classes, carries, offers }
     }
 
     pub(crate) const fn carries(&self) -> Carries {
         self.carries
+    }
+
+    /// Whether DRI3 1.4 works: without it 1.2 is what clients are told.
+    pub(crate) const fn carries_timelines(&self) -> bool {
+        self.carries.descriptors && self.carries.timelines && self.offers.dri3
     }
 
     #[inline]
@@ -76,7 +107,8 @@ impl Extensions {
         match extension {
             // They authenticate against, or map, a device of the server's machine.
             Extension::Dri2 | Extension::XFree86Dri | Extension::XFree86Dga => true,
-            Extension::Dri3 | Extension::MitShm => !self.carries.descriptors,
+            Extension::Dri3 => !(self.carries.descriptors && self.offers.dri3),
+            Extension::MitShm => !self.carries.descriptors,
             Extension::BigRequests | Extension::Present | Extension::RandR => false,
         }
     }
@@ -93,7 +125,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_hidden_extension_is_learnt() {
-        let mut bytes_only = Extensions::new(Carries { descriptors: false });
+        let mut bytes_only = Extensions::new(Carries::BYTES, Offers::default());
         bytes_only.learn(140, Some(Extension::MitShm));
         bytes_only.learn(141, Some(Extension::Present));
         bytes_only.learn(142, None);
@@ -103,8 +135,15 @@ mod tests {
     }
 
     #[test]
+    fn dri3_can_be_kept_back_alone() {
+        let extensions = Extensions::new(Carries::EVERYTHING, Offers { dri3: false });
+        assert!(extensions.hides(Extension::Dri3) && !extensions.hides(Extension::MitShm));
+        assert!(!extensions.carries_timelines());
+    }
+
+    #[test]
     fn a_server_cannot_redefine_core_opcodes() {
-        let mut extensions = Extensions::new(Carries { descriptors: true });
+        let mut extensions = Extensions::new(Carries::EVERYTHING, Offers::default());
         extensions.learn(QUERY_EXTENSION, None);
         assert_eq!(extensions.class(QUERY_EXTENSION), Class::QueryExtension);
     }

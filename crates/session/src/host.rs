@@ -1,7 +1,7 @@
 //! The host's stream: the set-up reply, then replies, errors and events on their way to the client.
 
 use x11_wire::extension::{
-    PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
+    DRI3_VERSION, PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
 };
 use x11_wire::message::{Kind, MessageHead};
 use x11_wire::request::UNASSIGNED;
@@ -16,6 +16,8 @@ use crate::session::{Session, Violation};
 
 /// With fewer requests under way than this, 16 bits tell before from after.
 const UNAMBIGUOUS: u64 = 32_768;
+/// The last version of DRI3 whose requests name neither timelines nor devices.
+const DRI3_WITHOUT_TIMELINES: (u32, u32) = (1, 2);
 /// Offset of the major opcode in an error.
 const ERROR_MAJOR: usize = 10;
 
@@ -156,6 +158,15 @@ impl<F> Session<F> {
         }
     }
 
+    fn clamp_dri3(&self, reply: &mut [u8]) {
+        let (major, minor) = DRI3_WITHOUT_TIMELINES;
+        let field = |at| self.order.u32_at(reply, at).unwrap_or(0);
+        if (field(DRI3_VERSION), field(DRI3_VERSION + 4)) > (major, minor) {
+            self.order.put_u32(reply, DRI3_VERSION, major);
+            self.order.put_u32(reply, DRI3_VERSION + 4, minor);
+        }
+    }
+
     fn answer(
         &mut self,
         answer: Answer,
@@ -183,6 +194,7 @@ impl<F> Session<F> {
                 let count = rest.get(1).copied().map_or(0, usize::from);
                 self.host.descriptors.claim(count, at, marks);
             }
+            (Answer::Dri3Version, Kind::Reply) => self.clamp_dri3(rest),
             (Answer::PresentCapabilities, Kind::Reply) => {
                 let capabilities = self.order.u32_at(rest, PRESENT_CAPABILITIES).unwrap_or(0);
                 self.order.put_u32(rest, PRESENT_CAPABILITIES, capabilities & !PRESENT_CAPABILITY_SYNCOBJ);

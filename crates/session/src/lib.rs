@@ -24,7 +24,7 @@ mod pending;
 mod session;
 
 pub use descriptors::{Mark, Marks};
-pub use extensions::Carries;
+pub use extensions::{Carries, Offers};
 pub use handshake::{Cookie, Handshake, HandshakeError, Step};
 pub use limits::{
     CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, HOST_HELD_MAX, PENDING_MAX,

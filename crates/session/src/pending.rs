@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     ExtensionList,
     /// It carries as many descriptors as its second byte says.
     Descriptors,
+    /// Say no version above 1.2.
+    Dri3Version,
     /// Clear the capability bits that the path can't carry.
     PresentCapabilities,
     /// The error names the opcode that stood in for this one.

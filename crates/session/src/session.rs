@@ -6,7 +6,7 @@ use x11_wire::sequence::low16;
 
 use crate::client::ClientStream;
 use crate::descriptors::Marks;
-use crate::extensions::{Carries, Extensions};
+use crate::extensions::{Carries, Extensions, Offers};
 use crate::host::HostStream;
 use crate::pending::PendingQueue;
 
@@ -97,10 +97,10 @@ pub struct Session<F> {
 impl<F> Session<F> {
     /// A session whose set-up request has been accepted; the next bytes of the client are requests, the next of the
     /// host the set-up reply.
-    pub fn new(order: ByteOrder, carries: Carries) -> Self {
+    pub fn new(order: ByteOrder, carries: Carries, offers: Offers) -> Self {
         Self {
             order,
-            extensions: Extensions::new(carries),
+            extensions: Extensions::new(carries, offers),
             pending: PendingQueue::default(),
             client: ClientStream::new(),
             host: HostStream::new(),

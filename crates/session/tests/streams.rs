@@ -5,7 +5,7 @@
 mod support;
 
 use proptest::prelude::*;
-use session::{Next, PENDING_MAX, Session, Violation};
+use session::{Next, Offers, PENDING_MAX, Session, Violation};
 use support::{BYTES_ONLY, EVERYTHING, Run, both_orders};
 use x11_wire::ByteOrder;
 
@@ -71,7 +71,7 @@ fn streams_of_single_bytes_pass() {
 #[test]
 fn a_set_up_reply_passes_whatever_it_says_and_in_any_pieces() {
     for first in [0, 1, 2] {
-        let mut session = Session::<u32>::new(ByteOrder::Little, EVERYTHING);
+        let mut session = Session::<u32>::new(ByteOrder::Little, EVERYTHING, Offers::default());
         let reply = [first, 3, 11, 0, 0, 0, 2, 0, b'n', b'o', b'!', 0, 1, 2, 3, 4];
         let mut held = vec![];
         let mut out = vec![];
@@ -362,7 +362,7 @@ proptest! {
         pieces in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..300)), 0..40),
     ) {
         let order = if big { ByteOrder::Big } else { ByteOrder::Little };
-        let mut run = Run::new(order, session::Carries { descriptors });
+        let mut run = Run::new(order, if descriptors { EVERYTHING } else { BYTES_ONLY });
         run.learn("DRI3", DRI3);
         for (client, bytes) in pieces {
             if client {

@@ -64,6 +64,18 @@ pub const BIG_REQUESTS_ENABLE: u8 = 0;
 pub const SHM_ATTACH: u8 = 1;
 /// Offset of Attach's segment number behind the header.
 pub const SHM_ATTACH_SHMID: usize = 4;
+/// `DRI3` QueryVersion; the version is at [`DRI3_VERSION`] of its reply, two `u32`.
+pub const DRI3_QUERY_VERSION: u8 = 0;
+/// Offset of the version in that reply.
+pub const DRI3_VERSION: usize = 8;
+/// `DRI3` 1.3 SetDRMDeviceInUse: names a device of the client's machine by its numbers.
+pub const DRI3_SET_DRM_DEVICE_IN_USE: u8 = 9;
+/// `DRI3` 1.4 ImportSyncobj: a timeline of the kernel's as a descriptor.
+pub const DRI3_IMPORT_SYNCOBJ: u8 = 10;
+/// `DRI3` 1.4 FreeSyncobj.
+pub const DRI3_FREE_SYNCOBJ: u8 = 11;
+/// `Present` 1.4 PixmapSynced: waits for points of timelines.
+pub const PRESENT_PIXMAP_SYNCED: u8 = 5;
 /// `Present` QueryCapabilities.
 pub const PRESENT_QUERY_CAPABILITIES: u8 = 4;
 /// Offset of the capabilities in that request's reply.

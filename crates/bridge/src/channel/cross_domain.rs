@@ -1,12 +1,13 @@
 //! The guest half of a cross-domain channel, over whatever offers the virtio-gpu driver's calls.
 
 use std::ops::Range;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::Stage;
 use cross_domain::{
-    CHANNEL_RING, Dialect, Message, RING_BYTES, SEND_HEADER_BYTES, encode_poll, encode_send_header,
+    CHANNEL_RING, Dialect, IDENTIFIERS_MAX, Identifier, Message, RING_BYTES, SEND_HEADER_BYTES, encode_poll,
+    encode_send_header,
 };
 use rustix::io::Errno;
 use session::Carries;
@@ -37,6 +38,26 @@ pub trait Driver {
     /// Reads a fence event of the channel ring, if there is one.
     fn read_event(&mut self) -> Result<bool, ChannelError>;
 
+    /// Which descriptors the next three can do.
+    fn carries(&self) -> Carries {
+        Carries::BYTES
+    }
+
+    /// Names what a descriptor is of to the host: `PRIME_FD_TO_HANDLE` and `RESOURCE_INFO`. The name holds until
+    /// [`Driver::forget`]; `None` for what can't be named.
+    fn name(&mut self, _descriptor: BorrowedFd<'_>) -> Option<Identifier> {
+        None
+    }
+
+    /// Lets go of a name: its SEND is done.
+    fn forget(&mut self, _identifier: Identifier) {}
+
+    /// The descriptor of an item that the host named: `RESOURCE_CREATE_BLOB` of it and `PRIME_HANDLE_TO_FD`.
+    fn take(&mut self, identifier: Identifier) -> Result<OwnedFd, ChannelError> {
+        let why = format!("the host passes item {}, and this driver can't take it", identifier.id);
+        Err(ChannelError { why })
+    }
+
     /// Gives the memory of a blob back to the kernel, where that can be done while the host may write to it.
     fn release(&mut self, _blob: &SharedMap) {}
 
@@ -59,6 +80,10 @@ pub struct CrossDomain<D> {
     submission: Range<usize>,
     /// X11 bytes in it.
     submitted: usize,
+    /// What its SENDs name.
+    named: Vec<Identifier>,
+    /// Descriptors that came with the ring's message and have not been taken.
+    arrived: Vec<OwnedFd>,
     over: bool,
     failure: Option<ChannelError>,
 }
@@ -81,6 +106,8 @@ impl<D: Driver> CrossDomain<D> {
             unread: 0..0,
             submission: 0..0,
             submitted: 0,
+            named: vec![],
+            arrived: vec![],
             over: false,
             failure: None,
         };
@@ -92,22 +119,51 @@ impl<D: Driver> CrossDomain<D> {
         self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING)).map(|_| ())
     }
 
-    /// Writes the headers of all pieces that are ready. A piece of the uplink becomes a SEND with its header in front of
-    /// it; the gap up to the next one's header is made part of the command, so that the pieces need not be moved
-    /// together.
-    fn prepare(uplink: &mut Uplink) -> Result<Range<usize>, ChannelError> {
-        let mut submission = 0..0;
+    /// Writes the headers of the pieces that are ready, and notes what there is to submit. A piece of the uplink becomes a
+    /// SEND with its header in front of it; the gap up to the next one's header is made part of the command, so that the
+    /// pieces need not be moved together. A piece that starts right behind another has its header's place in that one's
+    /// bytes: it has to wait until those are done.
+    fn prepare(&mut self, uplink: &mut Uplink) -> Result<(), ChannelError> {
         let mut at = 0;
-        loop {
-            let Some(range) = uplink.pieces().nth(at).map(|piece| piece.range) else { return Ok(submission) };
-            at += 1;
-            let next = uplink.pieces().nth(at).map_or(range.end, |next| next.range.start - SEND_HEADER_BYTES);
+        while let Some((range, next)) = Self::next_send(uplink, at) {
             let start = range.start - SEND_HEADER_BYTES;
+            if at > 0 && start < self.submission.end {
+                break;
+            }
+            let named = self.named.len();
+            self.name(uplink, at);
+            let identifiers = self.named.get(named..).unwrap_or_default();
             let header =
                 uplink.memory().get_mut(start..range.start).and_then(|header| header.first_chunk_mut());
             let header = header.ok_or(Errno::FAULT)?;
-            encode_send_header(header, range.len(), next - range.end, &[]).map_err(misbehaved)?;
-            submission = if at == 1 { start..next } else { submission.start..next };
+            encode_send_header(header, range.len(), next - range.end, identifiers).map_err(misbehaved)?;
+            self.submission = if at == 0 { start..next } else { self.submission.start..next };
+            self.submitted += range.len();
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the piece with that number, and where the command ends that they are in.
+    fn next_send(uplink: &Uplink, at: usize) -> Option<(Range<usize>, usize)> {
+        let mut pieces = uplink.pieces().skip(at);
+        let range = pieces.next()?.range;
+        let next = pieces.next().map(|next| next.range.start - SEND_HEADER_BYTES);
+        let end = next.filter(|next| *next > range.end).unwrap_or(range.end);
+        Some((range, end))
+    }
+
+    /// Names the descriptors of a piece. If one can't be named, none goes: the server then says that they are missing,
+    /// instead of taking one for another.
+    fn name(&mut self, uplink: &Uplink, at: usize) {
+        let before = self.named.len();
+        let Some(piece) = uplink.pieces().nth(at) else { return };
+        for descriptor in piece.descriptors.iter().take(IDENTIFIERS_MAX) {
+            let Some(identifier) = self.driver.name(descriptor.as_fd()) else {
+                self.named.drain(before..).for_each(|identifier| self.driver.forget(identifier));
+                return;
+            };
+            self.named.push(identifier);
         }
     }
 
@@ -122,15 +178,20 @@ impl<D: Driver> CrossDomain<D> {
         if self.over {
             return Ok(Outcome::Closed);
         }
-        let message = match self.driver.read_event() {
-            Ok(true) => self.read_message(),
-            Ok(false) => return Ok(Outcome::WouldBlock),
-            Err(error) => Err(error),
-        };
-        message.inspect_err(|failure| self.failure = Some(failure.clone()))
+        loop {
+            let read = match self.driver.read_event() {
+                Ok(true) => self.read_message(),
+                Ok(false) => return Ok(Outcome::WouldBlock),
+                Err(error) => Err(error),
+            };
+            if let Some(outcome) = read.inspect_err(|failure| self.failure = Some(failure.clone()))? {
+                return Ok(outcome);
+            }
+        }
     }
 
-    fn read_message(&mut self) -> Result<Outcome, ChannelError> {
+    /// What the ring's message brings; `None` where it is to wait for the next.
+    fn read_message(&mut self) -> Result<Option<Outcome>, ChannelError> {
         // Copied out before it is parsed: the host may write to the ring at any time.
         let mut head = [0; SEND_HEADER_BYTES];
         if !self.ring.read(0, &mut head) {
@@ -141,17 +202,23 @@ impl<D: Driver> CrossDomain<D> {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
             Message::Closed(closed) if closed.stage == Stage::Stream => self.over = true,
             Message::Closed(closed) => return Err(self.why_closed(closed.errno, message.data_range())),
-            Message::Receive(_) => {
+            Message::Receive(receive) => {
+                for identifier in receive.identifiers.iter() {
+                    self.arrived.push(self.driver.take(identifier)?);
+                }
                 self.unread = message.data_range();
-                return Ok(Outcome::Bytes(self.unread.len()));
             }
-            // Nothing that this bridge asked for: the next message is waited for.
-            _ => {
-                self.poll()?;
-                return Ok(Outcome::WouldBlock);
-            }
+            // Nothing that this bridge asked for.
+            _ => {}
         }
-        Ok(Outcome::Closed)
+        if self.over {
+            return Ok(Some(Outcome::Closed));
+        }
+        if self.unread.is_empty() {
+            self.poll()?;
+            return Ok(None);
+        }
+        Ok(Some(Outcome::Bytes(self.unread.len())))
     }
 
     /// The words of a CLOSED, or what its number means.
@@ -172,22 +239,26 @@ impl<D: Driver> CrossDomain<D> {
 
 impl<D: Driver> Channel for CrossDomain<D> {
     fn carries(&self) -> Carries {
-        Carries { descriptors: false }
+        self.driver.carries()
     }
 
-    /// One submission for all that is ready. What becomes ready while it is under way goes with the next.
+    /// As few submissions as there can be: one, but for descriptors.
     fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError> {
-        if self.submission.is_empty() {
-            self.submission = Self::prepare(uplink)?;
-            self.submitted = uplink.ready_bytes();
+        let mut sent = 0;
+        while uplink.is_ready() {
+            if self.submission.is_empty() {
+                self.prepare(uplink)?;
+            }
+            let bytes = uplink.bytes(self.submission.clone()).unwrap_or_default();
+            self.submission.start += self.driver.execbuffer(bytes, None)?;
+            if !self.submission.is_empty() {
+                break;
+            }
+            let submitted = std::mem::take(&mut self.submitted);
+            uplink.sent(submitted);
+            sent += submitted;
+            self.named.drain(..).for_each(|identifier| self.driver.forget(identifier));
         }
-        let bytes = uplink.bytes(self.submission.clone()).unwrap_or_default();
-        self.submission.start += self.driver.execbuffer(bytes, None)?;
-        if !self.submission.is_empty() {
-            return Ok(0);
-        }
-        let sent = std::mem::take(&mut self.submitted);
-        uplink.sent(sent);
         Ok(sent)
     }
 
@@ -200,9 +271,14 @@ impl<D: Driver> Channel for CrossDomain<D> {
         }
     }
 
-    fn receive(&mut self, downlink: &mut Downlink, _: &mut Vec<OwnedFd>) -> Result<Outcome, ChannelError> {
+    fn receive(
+        &mut self,
+        downlink: &mut Downlink,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> Result<Outcome, ChannelError> {
         match self.advance()? {
             Outcome::Bytes(bytes) => {
+                descriptors.append(&mut self.arrived);
                 let room = downlink.room();
                 let len = bytes.min(room.len()).min(COPY_MAX);
                 let room = room.get_mut(..len).unwrap_or_default();
@@ -217,8 +293,11 @@ impl<D: Driver> Channel for CrossDomain<D> {
     }
 
     fn pass(&mut self, client: BorrowedFd<'_>, bytes: u64) -> Option<Result<Outcome, Errno>> {
-        // `receive` meets the end or the failure again.
+        // `receive` meets the end or the failure again, and takes descriptors.
         let Ok(Outcome::Bytes(available)) = self.advance() else { return None };
+        if !self.arrived.is_empty() {
+            return None;
+        }
         let len = usize::try_from(bytes).unwrap_or(usize::MAX).min(available);
         let outcome = self.ring.send(client, self.unread.start, len);
         if let Ok(Outcome::Bytes(sent)) = outcome

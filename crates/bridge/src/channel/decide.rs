@@ -39,7 +39,12 @@ impl Wishes<'_> {
             }
             ChannelChoice::Loopback => {
                 let display = self.host_display.ok_or_else(|| no_server(""))?;
-                Ok((Route::Loopback(Arc::new(display.clone())), format!("as asked; {NO_DESCRIPTORS}")))
+                let note = if display.is_unix() {
+                    ""
+                } else {
+                    "; the host's end is TCP, so MIT-SHM and DRI3 are hidden"
+                };
+                Ok((Route::Loopback(Arc::new(display.clone())), format!("as asked{note}")))
             }
             ChannelChoice::Socket => {
                 let display = self.host_display.ok_or_else(|| no_server(""))?;

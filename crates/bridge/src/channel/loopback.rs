@@ -2,10 +2,13 @@
 //!
 //! The context runs on the client's own thread, so a message costs no wake-up on its way through.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use cross_domain::{Dialect, Identifier, IdentifierType};
 use device::{Context, Opener};
 use rustix::event::PollFlags;
+use session::Carries;
 use sys::SharedMap;
 
 use super::cross_domain::Driver;
@@ -13,16 +16,22 @@ use super::{ChannelError, Interest};
 
 /// A device context of this process.
 #[derive(Debug)]
-pub struct Loopback(Context);
+pub struct Loopback {
+    context: Context,
+    carries: Carries,
+}
 
 impl Loopback {
-    /// A context whose channels are opened by `opener`.
-    pub fn new(opener: Opener) -> Self {
-        Self(Context::new(opener))
+    /// A context whose channels are opened by `opener`; `descriptors` tells whether those are Unix sockets.
+    ///
+    /// The host half could take timelines as well; that it does not is what makes it like a real device.
+    pub fn new(opener: Opener, descriptors: bool) -> Self {
+        let carries = if descriptors { Carries::MEMORY } else { Carries::BYTES };
+        Self { context: Context::new(opener), carries }
     }
 
     fn interest(&self, wanted: PollFlags) -> Option<Interest<'_>> {
-        let (socket, flags) = self.0.interest()?;
+        let (socket, flags) = self.context.interest()?;
         flags.contains(wanted).then_some((socket, wanted))
     }
 }
@@ -33,15 +42,37 @@ impl Driver for Loopback {
     }
 
     fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError> {
-        Ok(self.0.resources().create_blob(bytes)?)
+        Ok(self.context.resources().create_blob(bytes)?)
     }
 
     fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError> {
-        self.0.submit(commands, ring).map_err(|error| ChannelError { why: error.to_string() })
+        self.context.submit(commands, ring).map_err(|error| ChannelError { why: error.to_string() })
     }
 
     fn read_event(&mut self) -> Result<bool, ChannelError> {
-        Ok(self.0.next_fence().is_some())
+        Ok(self.context.next_fence().is_some())
+    }
+
+    fn carries(&self) -> Carries {
+        self.carries
+    }
+
+    fn name(&mut self, descriptor: BorrowedFd<'_>) -> Option<Identifier> {
+        let size = rustix::fs::fstat(descriptor).map_or(0, |status| status.st_size);
+        let id = self.context.resources().import(descriptor.try_clone_to_owned().ok()?).ok()?;
+        let id_type = Dialect::X11Bridge.raw_identifier_type(IdentifierType::VirtgpuBlob)?;
+        Some(Identifier { id, id_type, size: u32::try_from(size.max(0)).unwrap_or(u32::MAX) })
+    }
+
+    fn forget(&mut self, identifier: Identifier) {
+        self.context.resources().release(identifier.id);
+    }
+
+    fn take(&mut self, identifier: Identifier) -> Result<OwnedFd, ChannelError> {
+        let id = identifier.id;
+        let taken = self.context.resources().take_item(id);
+        taken
+            .ok_or_else(|| ChannelError { why: format!("the host passes item {id}, which it does not have") })
     }
 
     /// The host half writes on this same thread, so not now.

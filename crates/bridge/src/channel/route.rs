@@ -58,6 +58,11 @@ impl Route {
         }
     }
 
+    /// Whether it carries descriptors.
+    pub(crate) fn carries_descriptors(&self) -> bool {
+        self.display().is_some_and(DisplayName::is_unix)
+    }
+
     /// Clients that it carries at once, at most.
     pub(crate) const fn clients_max(&self) -> usize {
         match self {
@@ -90,7 +95,7 @@ fn why(error: &dyn fmt::Display) -> ChannelError {
 /// Here the host half is in reach, so what it alone knows of a TCP server's address helps to find the cookie.
 fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, ChannelError> {
     let peer = Arc::new(Mutex::new(None));
-    let (found, display) = (Arc::clone(&peer), Arc::clone(display));
+    let (found, display, is_unix) = (Arc::clone(&peer), Arc::clone(display), display.is_unix());
     let opener = move |_| match display.connect(limit) {
         Ok(connected) => {
             *found.lock().unwrap_or_else(PoisonError::into_inner) = connected.peer;
@@ -101,7 +106,7 @@ fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, 
             text: error.to_string(),
         }),
     };
-    let channel = CrossDomain::open(Loopback::new(Box::new(opener)))?;
+    let channel = CrossDomain::open(Loopback::new(Box::new(opener), is_unix))?;
     let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((Box::new(channel), peer))
 }

@@ -23,7 +23,8 @@ pub struct Socket {
 impl Socket {
     /// Uses a connected stream socket; `descriptors` tells whether it is a Unix socket.
     pub fn new(server: OwnedFd, descriptors: bool) -> Self {
-        Self { server, carries: Carries { descriptors }, congested: false, finished: false }
+        let carries = if descriptors { Carries::EVERYTHING } else { Carries::BYTES };
+        Self { server, carries, congested: false, finished: false }
     }
 
     /// Sends all that needs no message of its own: up to the next piece with descriptors.

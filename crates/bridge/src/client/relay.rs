@@ -87,7 +87,7 @@ impl<'a> Relay<'a> {
         accepted: Accepted,
     ) -> Result<Self, Errno> {
         let Accepted { order, channel, host_setup, descriptors, deadline, live } = accepted;
-        let mut session = Session::new(order, channel.carries());
+        let mut session = Session::new(order, channel.carries(), shared.offers);
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
         uplink.put(&host_setup);

@@ -7,11 +7,12 @@
     reason = "a panic here is a failed test"
 )]
 
-use session::{Carries, Marks, Next, Session};
+use session::{Carries, Marks, Next, Offers, Session};
 use x11_wire::{ByteOrder, padded};
 
-pub(crate) const BYTES_ONLY: Carries = Carries { descriptors: false };
-pub(crate) const EVERYTHING: Carries = Carries { descriptors: true };
+pub(crate) const BYTES_ONLY: Carries = Carries::BYTES;
+pub(crate) const MEMORY: Carries = Carries::MEMORY;
+pub(crate) const EVERYTHING: Carries = Carries::EVERYTHING;
 
 /// Builds requests and messages in one byte order.
 #[derive(Clone, Copy)]
@@ -92,7 +93,7 @@ impl Run {
     pub(crate) fn new(order: ByteOrder, carries: Carries) -> Self {
         let mut run = Self {
             wire: Wire(order),
-            session: Session::new(order, carries),
+            session: Session::new(order, carries, Offers::default()),
             client_held: vec![],
             host_held: vec![],
             to_host: vec![],
