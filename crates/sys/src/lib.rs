@@ -5,14 +5,17 @@
 //! * [`Buffer`]: private pages that go back to the kernel;
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel;
+//! * [`Blob`]: such memory in pieces that lie scattered;
 //! * [`virtgpu`]: the render node of a virtual machine's GPU;
 //! * [`vsock`]: sockets between a virtual machine and its host.
 
+pub mod blob;
 pub mod buffer;
 pub mod shared_map;
 pub mod socket;
 pub mod virtgpu;
 pub mod vsock;
 
+pub use blob::{Blob, Piece};
 pub use buffer::Buffer;
 pub use shared_map::SharedMap;

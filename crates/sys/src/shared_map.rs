@@ -40,8 +40,14 @@ impl SharedMap {
 
     /// Maps the first `len` bytes of a file; `len` must be above zero. Fails with `EINVAL` where the file is shorter.
     pub fn map(file: BorrowedFd<'_>, len: usize) -> Result<Self, Errno> {
+        Self::map_at(file, 0, len)
+    }
+
+    /// Maps `len` bytes of a file from `offset` on, a multiple of the page size; as [`SharedMap::map`].
+    pub fn map_at(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, Errno> {
         let size = u64::try_from(rustix::fs::fstat(file)?.st_size).map_err(|_| Errno::INVAL)?;
-        if len == 0 || size < len as u64 {
+        let end = offset.checked_add(len as u64).ok_or(Errno::INVAL)?;
+        if len == 0 || size < end {
             return Err(Errno::INVAL);
         }
         Self::map_at(file, 0, len)
@@ -112,28 +118,16 @@ impl SharedMap {
         len: usize,
         descriptors: &mut Vec<OwnedFd>,
     ) -> Result<Outcome, Errno> {
-        let mut control = [0_u64; control_words()];
         let mut iov = self.iovec(at, len)?;
-        let mut message = message(&mut iov);
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&control);
-        // SAFETY: the iovec lies in the mapping, which lives as long as `self`; the control buffer is as long as said
-        // and aligned for `cmsghdr`.
-        let received = unsafe {
-            libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
-        };
-        let received = usize::try_from(received).map_err(|_| last_errno());
-        if received.is_ok() {
-            take_rights(&message, descriptors);
-        }
-        Outcome::of(received)
+        // SAFETY: the iovec lies in the mapping, which lives as long as `self`.
+        unsafe { receive_into(socket, std::slice::from_mut(&mut iov), descriptors) }
     }
 
     /// Sends up to `len` bytes at `at` straight to a socket. `EFAULT` where the range does not lie in the mapping or
     /// is empty.
     pub fn send(&self, socket: BorrowedFd<'_>, at: usize, len: usize) -> Result<Outcome, Errno> {
         let mut iov = self.iovec(at, len)?;
-        let message = message(&mut iov);
+        let message = message(std::slice::from_mut(&mut iov));
         // SAFETY: the iovec lies in the mapping, which lives as long as `self`; the kernel only reads it.
         let sent = unsafe {
             libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
@@ -154,7 +148,8 @@ impl SharedMap {
         (at.checked_add(len)? <= self.len).then_some(at)
     }
 
-    fn iovec(&self, at: usize, len: usize) -> Result<libc::iovec, Errno> {
+    /// `EFAULT` where the range does not lie in the mapping or is empty.
+    pub(crate) fn iovec(&self, at: usize, len: usize) -> Result<libc::iovec, Errno> {
         let at = self.range(at, len).filter(|_| len > 0).ok_or(Errno::FAULT)?;
         // SAFETY: `at` lies in the mapping.
         let base = unsafe { self.start.add(at) };
@@ -197,12 +192,36 @@ const fn control_words() -> usize {
     (bytes as usize).div_ceil(WORD)
 }
 
-fn message(iov: &mut libc::iovec) -> libc::msghdr {
+fn message(iov: &mut [libc::iovec]) -> libc::msghdr {
     // SAFETY: all zeros is a valid msghdr: no name, no buffers, no control.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut *iov;
-    message.msg_iovlen = 1;
+    message.msg_iov = iov.as_mut_ptr();
+    message.msg_iovlen = iov.len();
     message
+}
+
+/// Receives into `iov`, and appends the descriptors that came along.
+///
+/// # Safety
+/// Every iovec is memory that the kernel may write to during the call, and that no reference points into.
+pub(crate) unsafe fn receive_into(
+    socket: BorrowedFd<'_>,
+    iov: &mut [libc::iovec],
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Outcome, Errno> {
+    let mut control = [0_u64; control_words()];
+    let mut message = message(iov);
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: the caller vouches for the iovecs; the control buffer is as long as said and aligned for `cmsghdr`.
+    let received = unsafe {
+        libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
+    };
+    let received = usize::try_from(received).map_err(|_| last_errno());
+    if received.is_ok() {
+        take_rights(&message, descriptors);
+    }
+    Outcome::of(received)
 }
 
 fn take_rights(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd>) {
@@ -274,6 +293,8 @@ mod tests {
         let (_map, memfd) = SharedMap::create(4096).unwrap();
         assert_eq!(SharedMap::map(memfd.as_fd(), 4097).unwrap_err(), Errno::INVAL);
         assert_eq!(SharedMap::map(memfd.as_fd(), 0).unwrap_err(), Errno::INVAL);
+        assert_eq!(SharedMap::map_at(memfd.as_fd(), 4096, 1).unwrap_err(), Errno::INVAL);
+        assert_eq!(SharedMap::map_at(memfd.as_fd(), u64::MAX, 2).unwrap_err(), Errno::INVAL);
         assert_eq!(rustix::fs::ftruncate(&memfd, 0), Err(Errno::PERM));
     }
 
