@@ -1,8 +1,7 @@
 //! One cross-domain context: a channel from a guest's client to a socket of the host.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::{Stage, encode_closed};
@@ -12,28 +11,15 @@ use cross_domain::{
 };
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use sys::SharedMap;
-use sys::socket::{self, Outcome};
+use sys::Blob;
+use sys::socket::Outcome;
 
+use crate::channel::{Batch, Channel};
+use crate::opening::{OpenFailure, Opened, Opener, Opening};
 use crate::resources::Resources;
 
 /// Bytes of a channel ring at most that are offered to guests of our own dialect.
 pub const RING_BYTES_MAX: usize = 256 << 10;
-
-/// SENDs that go in one system call at most.
-const BATCH_MAX: usize = 4;
-
-/// Opens the host's socket for a channel type.
-pub type Opener = Box<dyn FnMut(u32) -> Result<OwnedFd, OpenFailure> + std::marker::Send>;
-
-/// Why a channel could not be opened; goes to the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenFailure {
-    /// Linux errno, 0 if there is none.
-    pub errno: u32,
-    /// What could not be reached, for the guest's user.
-    pub text: String,
-}
 
 /// A submission that is refused, as the driver's ioctl would fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +42,11 @@ pub enum SubmitError {
         /// The id.
         id: u32,
     },
+    /// An id that names no futex, pipe or eventfd, or one that is in use.
+    NoSuchItem {
+        /// The id.
+        id: u32,
+    },
     /// A command that this host does not carry out.
     Unsupported {
         /// What it is.
@@ -74,6 +65,7 @@ impl std::fmt::Display for SubmitError {
             Self::NoSuchResource { id } => {
                 write!(f, "the guest sent resource {id}, which it does not have")
             }
+            Self::NoSuchItem { id } => write!(f, "the guest named item {id}, which it can't"),
             Self::Unsupported { what } => write!(f, "this host does not carry {what}"),
         }
     }
@@ -83,32 +75,73 @@ impl std::fmt::Display for SubmitError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fence;
 
+/// What went through a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes that the X server took.
+    pub bytes_to_host: u64,
+    /// Bytes that came from it.
+    pub bytes_to_guest: u64,
+    /// Messages in which they came, one for each POLL.
+    pub messages_to_guest: u64,
+    /// Descriptors that the X server took.
+    pub descriptors_to_host: u64,
+    /// Descriptors that came from it.
+    pub descriptors_to_guest: u64,
+}
+
+/// The channel ring.
 #[derive(Debug)]
-struct Channel {
-    socket: OwnedFd,
-    /// Bytes of the SEND under way that the socket has taken; `None` while none is.
-    sent: Option<usize>,
+struct Ring {
+    blob: Arc<Blob>,
+    /// Bytes of it that are used.
+    bytes: usize,
+    /// Whether the guest knows CLOSED. Others are told by a RECEIVE without data that the stream is over.
+    knows_closed: bool,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// No INIT yet.
+    Absent,
+    /// Being opened elsewhere.
+    Opening,
+    Open(Channel),
+    /// It could not be opened.
+    Failed,
+}
+
+/// How the channel ended.
+#[derive(Debug)]
+struct End {
+    stage: Stage,
+    errno: u32,
+    text: String,
 }
 
 /// One context. It is destroyed by dropping it.
 pub struct Context {
     resources: Resources,
     opener: Opener,
-    ring: Option<(Arc<SharedMap>, usize)>,
-    channel: Option<Channel>,
-    /// The end of the channel, once it is known and until the guest has heard of it.
-    end: Option<(Stage, u32, String)>,
+    ring: Option<Ring>,
+    link: Link,
+    /// The end of the channel, once it is known.
+    end: Option<End>,
+    /// The channel type of an opening that nobody has begun yet.
+    to_open: Option<u32>,
     polled: bool,
+    drained: bool,
     /// Bytes that lie in the ring and that the guest has not heard of.
     received: usize,
     /// Descriptors that came with them, and that the guest has not heard of.
     arrived: VecDeque<OwnedFd>,
+    traffic: Traffic,
 }
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { channel, end, polled, .. } = self;
-        write!(f, "Context {{ channel: {channel:?}, end: {end:?}, polled: {polled} }}")
+        let Self { link, end, polled, .. } = self;
+        write!(f, "Context {{ link: {link:?}, end: {end:?}, polled: {polled} }}")
     }
 }
 
@@ -132,11 +165,14 @@ impl Context {
             resources: Resources::default(),
             opener,
             ring: None,
-            channel: None,
+            link: Link::Absent,
             end: None,
+            to_open: None,
             polled: false,
+            drained: false,
             received: 0,
             arrived: VecDeque::new(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -145,13 +181,49 @@ impl Context {
         &mut self.resources
     }
 
+    /// What went through so far.
+    pub fn traffic(&self) -> Traffic {
+        let Link::Open(channel) = &self.link else { return self.traffic };
+        let (bytes_to_host, descriptors_to_host) = (channel.bytes, channel.descriptors);
+        Traffic { bytes_to_host, descriptors_to_host, ..self.traffic }
+    }
+
+    /// Why the channel is over, if it is: one sentence.
+    pub fn end(&self) -> Option<String> {
+        let End { stage, errno, text } = self.end.as_ref()?;
+        let errno = i32::try_from(*errno).ok().filter(|errno| *errno != 0);
+        Some(match (text.as_str(), errno) {
+            ("", None) => "the X server closed the connection".into(),
+            ("", Some(errno)) => format!("{stage:?}: {}", std::io::Error::from_raw_os_error(errno)),
+            (text, _) => text.to_owned(),
+        })
+    }
+
+    /// Whether the channel is over; what the X server had said may still be in its socket.
+    pub const fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Ends the channel for a reason of the device's own; the guest is told.
+    pub fn fail(&mut self, why: &str) {
+        let end = End { stage: Stage::Send, errno: raw(Errno::NOBUFS), text: why.into() };
+        self.end.get_or_insert(end);
+    }
+
     /// Carries out a submission as far as the host's socket takes it, and returns how many of its bytes are done; `ring`
     /// is the fence ring that it names, if it wants a fence.
     ///
     /// Nothing is queued here. When less than all is done, the caller keeps the rest, as a device keeps the descriptor,
-    /// and submits it again once [`Context::interest`] is ready. The first faulty command ends the submission; those
-    /// before it are carried out.
+    /// and submits it again once [`Context::interest`] is ready, or the channel is open. The first faulty command ends
+    /// the submission and the channel; those before it are carried out.
     pub fn submit(&mut self, submission: &[u8], ring: Option<u8>) -> Result<usize, SubmitError> {
+        self.execute(submission, ring).inspect_err(|error| {
+            let end = End { stage: Stage::Send, errno: raw(Errno::PROTO), text: error.to_string() };
+            self.end.get_or_insert(end);
+        })
+    }
+
+    fn execute(&mut self, submission: &[u8], ring: Option<u8>) -> Result<usize, SubmitError> {
         let mut commands = Commands::new(submission, Dialect::X11Bridge);
         loop {
             let done = submission.len() - commands.rest().len();
@@ -162,23 +234,51 @@ impl Context {
                 Command::Send(send) => {
                     let batch = Batch::gather(send, &mut commands);
                     let complete = self.send(&send, &batch)?;
-                    if complete < batch.len {
-                        let rest = complete.checked_sub(1).and_then(|last| batch.rests.get(last));
+                    if complete < batch.len() {
+                        let rest = batch.rest_behind(complete);
                         return Ok(rest.map_or(done, |rest| submission.len() - rest));
                     }
                 }
-                _ => return Err(SubmitError::Unsupported { what: "this command" }),
+                other => self.track(&other)?,
             }
         }
     }
 
-    /// What to poll for before [`Context::next_fence`] can have news; `None` when there is nothing to wait for.
+    /// What to poll for before [`Context::next_fence`] can have news, or more can be submitted; `None` when there is
+    /// nothing to wait for.
     pub fn interest(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        let channel = self.channel.as_ref()?;
+        let Link::Open(channel) = &self.link else { return None };
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.polled);
-        flags.set(PollFlags::OUT, channel.sent.is_some());
-        (!flags.is_empty()).then(|| (channel.socket.as_fd(), flags))
+        flags.set(PollFlags::OUT, channel.is_full());
+        (!flags.is_empty()).then(|| (channel.socket(), flags))
+    }
+
+    /// The host's socket, once there is one.
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        if let Link::Open(channel) = &self.link { Some(channel.socket()) } else { None }
+    }
+
+    /// Whether a POLL is unanswered.
+    pub const fn is_polled(&self) -> bool {
+        self.polled
+    }
+
+    /// Whether the last [`Context::next_fence`] has left nothing to tell, so that only an event can bring more.
+    pub const fn is_drained(&self) -> bool {
+        self.drained && self.received == 0
+    }
+
+    /// The channel type that an INIT asked for and whose opening is to be begun elsewhere; told once.
+    pub const fn take_to_open(&mut self) -> Option<u32> {
+        self.to_open.take()
+    }
+
+    /// Tells what became of an opening that was under way.
+    pub fn opened(&mut self, result: Result<Opened, OpenFailure>) {
+        if matches!(self.link, Link::Opening) {
+            self.open(result);
+        }
     }
 
     /// Answers a POLL if there is something to answer.
@@ -186,19 +286,28 @@ impl Context {
         if !self.polled {
             return None;
         }
-        if self.end.is_none() {
-            let received = if self.received > 0 { Ok(Outcome::Bytes(self.received)) } else { self.receive() };
-            match received.and_then(|outcome| self.announce(outcome)) {
-                Ok(Outcome::Bytes(_)) => return Some(self.signal()),
-                Ok(Outcome::WouldBlock) => return None,
-                Ok(Outcome::Closed) => self.end = Some((Stage::Stream, 0, String::new())),
-                Err(errno) => self.end = Some((Stage::Stream, raw(errno), String::new())),
-            }
+        let received = if self.received > 0 { Ok(Outcome::Bytes(self.received)) } else { self.receive() };
+        match received.and_then(|outcome| self.announce(outcome)) {
+            Ok(Outcome::Bytes(_)) => return Some(self.signal()),
+            Ok(Outcome::WouldBlock) if self.end.is_none() => return None,
+            Ok(Outcome::WouldBlock) => {}
+            Ok(Outcome::Closed) => self.ended(0),
+            Err(errno) => self.ended(raw(errno)),
         }
-        let (stage, errno, text) = self.end.as_ref()?;
-        let message = encode_closed(*stage, *errno, text);
-        let (map, _) = self.ring.as_ref()?;
-        map.write(0, &message).then(|| self.signal())
+        let End { stage, errno, text } = self.end.as_ref()?;
+        let ring = self.ring.as_ref()?;
+        let message = if ring.knows_closed {
+            encode_closed(*stage, *errno, text)
+        } else {
+            let mut header = [0; SEND_HEADER_BYTES];
+            encode_receive_header(&mut header, 0, ring.bytes, &[]).ok()?;
+            header.to_vec()
+        };
+        ring.blob.write(0, &message).then(|| self.signal())
+    }
+
+    fn ended(&mut self, errno: u32) {
+        self.end.get_or_insert(End { stage: Stage::Stream, errno, text: String::new() });
     }
 
     fn init(&mut self, init: Init) -> Result<(), SubmitError> {
@@ -206,18 +315,32 @@ impl Context {
             return Err(SubmitError::OutOfPlace { what: "a second INIT" });
         }
         let id = init.channel_ring_id;
-        let ring_bytes = match init.form {
-            InitForm::X11Bridge { channel_ring_bytes, .. } => channel_ring_bytes as usize,
-            _ => RING_BYTES,
+        let (bytes, knows_closed) = match init.form {
+            InitForm::X11Bridge { channel_ring_bytes, .. } => (channel_ring_bytes as usize, true),
+            _ => (RING_BYTES, false),
         };
-        let map =
-            self.resources.blob(id).filter(|map| ring_bytes <= map.len() && ring_bytes <= RING_BYTES_MAX);
-        self.ring = Some((map.ok_or(SubmitError::NoSuchRing { id })?, ring_bytes));
+        let blob = self.resources.blob(id).filter(|blob| bytes <= RING_BYTES_MAX && blob.is_ring(bytes));
+        let blob = blob.ok_or(SubmitError::NoSuchRing { id })?;
+        self.ring = Some(Ring { blob, bytes, knows_closed });
         match (self.opener)(init.channel_type) {
-            Ok(socket) => self.channel = Some(Channel { socket, sent: None }),
-            Err(OpenFailure { errno, text }) => self.end = Some((Stage::Init, errno, text)),
+            Opening::Now(result) => self.open(result),
+            Opening::Later => {
+                self.link = Link::Opening;
+                self.to_open = Some(init.channel_type);
+            }
         }
         Ok(())
+    }
+
+    fn open(&mut self, result: Result<Opened, OpenFailure>) {
+        let half_closes = self.ring.as_ref().is_some_and(|ring| ring.knows_closed);
+        self.link = match result {
+            Ok(opened) => Link::Open(Channel::new(opened, half_closes)),
+            Err(OpenFailure { errno, text }) => {
+                self.end.get_or_insert(End { stage: Stage::Init, errno, text });
+                Link::Failed
+            }
+        };
     }
 
     fn poll(&mut self, ring: Option<u8>) -> Result<(), SubmitError> {
@@ -239,27 +362,56 @@ impl Context {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
         let descriptors = named(&self.resources, first)?;
-        // A channel that never opened swallows what the guest sent before it could know.
-        let Some(channel) = self.channel.as_mut() else { return Ok(batch.len) };
-        Ok(channel.send(batch, &descriptors).unwrap_or_else(|errno| {
-            self.end.get_or_insert((Stage::Send, raw(errno), String::new()));
-            batch.len
-        }))
+        match &mut self.link {
+            Link::Opening => Ok(0),
+            // A channel that never opened, or that is over, swallows what the guest sent before it could know.
+            Link::Absent | Link::Failed => Ok(batch.len()),
+            Link::Open(_) if self.end.as_ref().is_some_and(|end| end.stage == Stage::Send) => Ok(batch.len()),
+            Link::Open(channel) => Ok(channel.send(batch, &descriptors).unwrap_or_else(|errno| {
+                let end = End { stage: Stage::Send, errno: raw(errno), text: String::new() };
+                self.end.get_or_insert(end);
+                batch.len()
+            })),
+        }
+    }
+
+    /// Commands about what has an id. Futexes are noted, so that a guest that shares fences finds a host that keeps its
+    /// ids apart; this host watches none.
+    fn track(&mut self, command: &Command<'_>) -> Result<(), SubmitError> {
+        if self.ring.is_none() {
+            return Err(SubmitError::OutOfPlace { what: "a command before INIT" });
+        }
+        let resources = &mut self.resources;
+        let (id, known) = match command {
+            Command::FutexNew(new) => (new.id, resources.add_futex(new.id).is_ok()),
+            Command::FutexSignal { id } => (*id, resources.has_futex(*id)),
+            Command::FutexDestroy { id } => (*id, resources.remove_futex(*id)),
+            Command::Write(write) => (write.identifier, false),
+            Command::ReadEventfdNew { id } | Command::ReadEventfdDestroy { id } => (*id, false),
+            _ => return Err(SubmitError::Unsupported { what: "this command" }),
+        };
+        if known { Ok(()) } else { Err(SubmitError::NoSuchItem { id }) }
     }
 
     /// Receives straight into the ring, behind the room for the header.
     fn receive(&mut self) -> Result<Outcome, Errno> {
-        let (Some(channel), Some((map, ring_bytes))) = (&self.channel, &self.ring) else {
+        let (Link::Open(channel), Some(Ring { blob, bytes: ring_bytes, .. })) = (&self.link, &self.ring)
+        else {
+            self.drained = true;
             return Ok(Outcome::WouldBlock);
         };
         let mut descriptors = vec![];
-        let outcome = map.receive(
-            channel.socket.as_fd(),
-            SEND_HEADER_BYTES,
-            receive_data_max(*ring_bytes),
-            &mut descriptors,
-        )?;
+        let room = receive_data_max(*ring_bytes);
+        let outcome = blob.receive(channel.socket(), SEND_HEADER_BYTES, room, &mut descriptors)?;
+        // A stream that gave less than was asked for has no more, unless descriptors cut it there.
+        self.drained = match outcome {
+            Outcome::Bytes(bytes) => bytes < room && descriptors.is_empty(),
+            Outcome::WouldBlock => true,
+            Outcome::Closed => false,
+        };
         if let Outcome::Bytes(bytes) = outcome {
+            self.traffic.bytes_to_guest += bytes as u64;
+            self.traffic.descriptors_to_guest += descriptors.len() as u64;
             self.received = bytes;
             self.arrived.extend(descriptors);
         }
@@ -269,7 +421,7 @@ impl Context {
     /// Writes the header in front of what was received. Descriptors that don't fit into one message go ahead of the bytes
     /// that they came with, in messages without any.
     fn announce(&mut self, outcome: Outcome) -> Result<Outcome, Errno> {
-        let (Outcome::Bytes(_), Some((map, ring_bytes))) = (outcome, &self.ring) else { return Ok(outcome) };
+        let (Outcome::Bytes(_), Some(ring)) = (outcome, &self.ring) else { return Ok(outcome) };
         let mut identifiers = [Identifier::default(); IDENTIFIERS_MAX];
         let mut count = 0;
         while let Some(identifier) = identifiers.get_mut(count)
@@ -279,10 +431,11 @@ impl Context {
             count += 1;
         }
         let bytes = if self.arrived.is_empty() { std::mem::take(&mut self.received) } else { 0 };
+        self.traffic.messages_to_guest += 1;
         let mut header = [0; SEND_HEADER_BYTES];
         let identifiers = identifiers.get(..count).unwrap_or_default();
-        encode_receive_header(&mut header, bytes, *ring_bytes, identifiers).map_err(|_| Errno::INVAL)?;
-        if map.write(0, &header) { Ok(outcome) } else { Err(Errno::FAULT) }
+        encode_receive_header(&mut header, bytes, ring.bytes, identifiers).map_err(|_| Errno::INVAL)?;
+        if ring.blob.write(0, &header) { Ok(outcome) } else { Err(Errno::FAULT) }
     }
 
     fn signal(&mut self) -> Fence {
@@ -314,74 +467,6 @@ fn item(resources: &mut Resources, descriptor: OwnedFd) -> Result<Identifier, Er
     Ok(Identifier { id, id_type, size: u32::try_from(size.max(0)).unwrap_or(u32::MAX) })
 }
 
-/// SENDs that follow one another: their data goes in one system call.
-struct Batch<'a> {
-    data: [&'a [u8]; BATCH_MAX],
-    /// Bytes of the submission behind each.
-    rests: [usize; BATCH_MAX],
-    len: usize,
-}
-
-impl<'a> Batch<'a> {
-    /// `first`, which was just taken from `commands`, and those behind it that are nothing but data.
-    fn gather(first: Send<'a>, commands: &mut Commands<'a>) -> Self {
-        let mut batch = Self { data: [&[]; BATCH_MAX], rests: [0; BATCH_MAX], len: 0 };
-        let mut next = first.data;
-        for (data, rest) in batch.data.iter_mut().zip(&mut batch.rests) {
-            (*data, *rest) = (next, commands.rest().len());
-            batch.len += 1;
-            let mut ahead = commands.clone();
-            match ahead.next() {
-                Some(Ok(Command::Send(send)))
-                    if batch.len < BATCH_MAX && send.identifiers.is_empty() && !send.data.is_empty() =>
-                {
-                    next = send.data;
-                }
-                _ => break,
-            }
-            *commands = ahead;
-        }
-        batch
-    }
-}
-
-impl Channel {
-    /// Sends what the socket has not taken of a batch, and returns how many of its SENDs are done. One without data is
-    /// the guest's way to say that nothing follows: the socket is half-closed. `descriptors` go with the first byte.
-    fn send(&mut self, batch: &Batch<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Errno> {
-        let mut sent = self.sent.take().unwrap_or(0);
-        if batch.data.iter().all(|data| data.is_empty()) {
-            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
-        }
-        loop {
-            let mut skip = sent;
-            let slices = batch.data.map(|data| {
-                let skipped = skip.min(data.len());
-                skip -= skipped;
-                IoSlice::new(data.get(skipped..).unwrap_or_default())
-            });
-            if slices.iter().all(|slice| slice.is_empty()) {
-                return Ok(batch.len);
-            }
-            let descriptors = if sent == 0 { descriptors } else { &[] };
-            match socket::send(&self.socket, &slices, descriptors)? {
-                Outcome::Bytes(bytes) => sent += bytes,
-                Outcome::WouldBlock => {
-                    let mut done = 0;
-                    while let Some(data) = batch.data.get(done).filter(|data| data.len() <= sent) {
-                        sent -= data.len();
-                        done += 1;
-                    }
-                    self.sent = Some(sent);
-                    return Ok(done);
-                }
-                // The X server has gone; what it had said is still to be read, and tells the guest.
-                Outcome::Closed => return Ok(batch.len),
-            }
-        }
-    }
-}
-
 fn raw(errno: Errno) -> u32 {
     errno.raw_os_error().unsigned_abs()
 }
@@ -391,14 +476,15 @@ mod tests {
     use super::*;
     use cross_domain::{Message, encode_poll, encode_send_header};
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use sys::SharedMap;
 
     const RING: Option<u8> = Some(CHANNEL_RING);
 
     fn context() -> (Context, OwnedFd) {
         let (here, there) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-        let mut here = Some(here);
-        (Context::new(Box::new(move |_| Ok(here.take().unwrap()))), there)
+        let mut opened = Some(Opened { socket: here, cookie: None });
+        (Context::new(Box::new(move |_| Opening::Now(Ok(opened.take().unwrap())))), there)
     }
 
     fn init(context: &mut Context, ring_bytes: usize) -> Arc<SharedMap> {
@@ -461,7 +547,7 @@ mod tests {
     #[test]
     fn a_channel_that_cannot_open_says_why() {
         let failure = OpenFailure { errno: 111, text: "no X server at :7".into() };
-        let mut context = Context::new(Box::new(move |_| Err(failure.clone())));
+        let mut context = Context::new(Box::new(move |_| Opening::Now(Err(failure.clone()))));
         let map = init(&mut context, 4096);
         context.submit(&send(b"sent before it could know"), None).unwrap();
         context.submit(&encode_poll(), RING).unwrap();

@@ -1,32 +1,35 @@
 //! What guest and host name by a number: rings, buffers of the guest, items of the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use sys::SharedMap;
+use sys::{Blob, SharedMap};
 
-/// Blobs of one context at most. A client has two rings.
-pub const RESOURCES_MAX: usize = 64;
+/// Blobs of one context at most: two rings, and the buffers of one client.
+pub const RESOURCES_MAX: usize = 1024;
 /// Descriptors of the guest at once at most: those of the SENDs that are under way.
 pub(crate) const IMPORTS_MAX: usize = 128;
 /// Items at once at most that the guest has not taken: it takes those of a RECEIVE before it asks for the next.
 pub(crate) const ITEMS_MAX: usize = 256;
-/// Bytes of one blob at most.
+/// Futexes of one context at most: each window of a client has some.
+pub(crate) const FUTEXES_MAX: usize = 1024;
+/// Bytes at most of a blob that is made here.
 const BLOB_BYTES_MAX: usize = 16 << 20;
 
 /// What one context knows by a number.
 #[derive(Debug, Default)]
 pub struct Resources {
-    blobs: HashMap<u32, Arc<SharedMap>>,
+    blobs: HashMap<u32, Arc<Blob>>,
     imports: HashMap<u32, OwnedFd>,
     items: HashMap<u32, OwnedFd>,
+    futexes: HashSet<u32>,
     last_id: u32,
 }
 
 impl Resources {
-    /// Makes a blob in guest memory, zeroed; returns its resource id, which is never used again, and the memory.
+    /// Makes a blob, zeroed; returns its resource id, which is never used again, and the memory.
     ///
     /// `ENOSPC` beyond [`RESOURCES_MAX`] blobs, `EINVAL` for a size of 0 or above 16 MiB.
     pub fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), Errno> {
@@ -39,7 +42,7 @@ impl Resources {
         let (map, _memfd) = SharedMap::create(bytes)?;
         let map = Arc::new(map);
         let id = self.next_id()?;
-        self.blobs.insert(id, Arc::clone(&map));
+        self.blobs.insert(id, Arc::new(Blob::from(Arc::clone(&map))));
         Ok((id, map))
     }
 
@@ -88,9 +91,41 @@ impl Resources {
         Ok(self.last_id)
     }
 
+    /// Lets the context use a blob that has an id already. `ENOSPC` beyond [`RESOURCES_MAX`].
+    pub fn attach(&mut self, id: u32, blob: Arc<Blob>) -> Result<(), Errno> {
+        if self.blobs.len() >= RESOURCES_MAX && !self.blobs.contains_key(&id) {
+            return Err(Errno::NOSPC);
+        }
+        self.blobs.insert(id, blob);
+        Ok(())
+    }
+
+    /// Takes a blob from the context. A ring in use stays in use.
+    pub fn detach(&mut self, id: u32) {
+        self.blobs.remove(&id);
+    }
+
     /// The memory of a blob.
-    pub fn blob(&self, id: u32) -> Option<Arc<SharedMap>> {
+    pub fn blob(&self, id: u32) -> Option<Arc<Blob>> {
         self.blobs.get(&id).cloned()
+    }
+
+    /// Notes a futex. `EEXIST` for an id that is in use, `ENOSPC` beyond 1024.
+    pub(crate) fn add_futex(&mut self, id: u32) -> Result<(), Errno> {
+        if self.futexes.len() >= FUTEXES_MAX {
+            return Err(Errno::NOSPC);
+        }
+        if self.futexes.insert(id) { Ok(()) } else { Err(Errno::EXIST) }
+    }
+
+    /// Whether there is such a futex.
+    pub(crate) fn has_futex(&self, id: u32) -> bool {
+        self.futexes.contains(&id)
+    }
+
+    /// Forgets a futex; whether there was one.
+    pub(crate) fn remove_futex(&mut self, id: u32) -> bool {
+        self.futexes.remove(&id)
     }
 }
 
@@ -104,7 +139,10 @@ mod tests {
         let (first, map) = resources.create_blob(4096).unwrap();
         let (second, _) = resources.create_blob(8192).unwrap();
         assert_ne!(first, second);
-        assert!(Arc::ptr_eq(&resources.blob(first).unwrap(), &map));
+        assert!(map.write(0, b"seen"));
+        let mut seen = [0; 4];
+        assert!(resources.blob(first).unwrap().read(0, &mut seen));
+        assert_eq!(&seen, b"seen");
         assert_eq!(resources.blob(second).unwrap().len(), 8192);
         assert!(resources.blob(second + 1).is_none() && resources.blob(0).is_none());
     }
@@ -143,5 +181,29 @@ mod tests {
         }
         (1..RESOURCES_MAX).for_each(|_| drop(resources.create_blob(4096).unwrap()));
         assert_eq!(resources.create_blob(4096).unwrap_err(), Errno::NOSPC);
+    }
+
+    #[test]
+    fn blobs_that_have_an_id_are_attached_up_to_the_limit_and_detached() {
+        let mut resources = Resources::default();
+        let blob = Arc::new(Blob::from(Arc::new(SharedMap::create(4096).unwrap().0)));
+        let ids = (0_u32..).take(RESOURCES_MAX);
+        ids.for_each(|id| resources.attach(id, Arc::clone(&blob)).unwrap());
+        assert_eq!(resources.attach(9999, Arc::clone(&blob)), Err(Errno::NOSPC));
+        assert_eq!(resources.attach(1, Arc::clone(&blob)), Ok(()), "again is not one more");
+        resources.detach(1);
+        assert!(resources.blob(1).is_none());
+        assert_eq!(resources.attach(9999, blob), Ok(()));
+    }
+
+    #[test]
+    fn futexes_are_limited_and_have_one_id_each() {
+        let mut resources = Resources::default();
+        (1_u32..).take(FUTEXES_MAX - 1).for_each(|id| resources.add_futex(id).unwrap());
+        assert_eq!(resources.add_futex(1), Err(Errno::EXIST));
+        assert_eq!(resources.add_futex(0), Ok(()));
+        assert_eq!(resources.add_futex(5000), Err(Errno::NOSPC));
+        assert!(resources.has_futex(7) && resources.remove_futex(7));
+        assert!(!resources.has_futex(7) && !resources.remove_futex(7));
     }
 }

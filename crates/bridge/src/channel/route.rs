@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use device::OpenFailure;
+use device::{OpenFailure, Opening};
 use display::DisplayName;
 
 use super::pipe::PipeAddress;
@@ -99,12 +99,13 @@ fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, 
     let opener = move |_| match display.connect(limit) {
         Ok(connected) => {
             *found.lock().unwrap_or_else(PoisonError::into_inner) = connected.peer;
-            Ok(connected.socket)
+            // The guest half puts the cookie in itself.
+            Opening::Now(Ok(device::Opened { socket: connected.socket, cookie: None }))
         }
-        Err(error) => Err(OpenFailure {
+        Err(error) => Opening::Now(Err(OpenFailure {
             errno: error.errno.map_or(0, |errno| errno.raw_os_error().unsigned_abs()),
             text: error.to_string(),
-        }),
+        })),
     };
     let channel = CrossDomain::open(Loopback::new(Box::new(opener), is_unix))?;
     let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,147 @@
+//! The device's resources by the ids that the guest gives them.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{OFlags, SeekFrom};
+use sys::{Blob, Piece};
+
+use super::protocol::{Status, u32_at, u64_at};
+
+/// Resources of a guest at most.
+pub const BLOBS_MAX: usize = 16_384;
+/// Pieces of all its blobs at most: 4 GiB of single pages, for which some 24 MiB are kept here.
+pub const PIECES_TOTAL_MAX: usize = 1 << 20;
+/// Bytes of one blob at most.
+pub const BLOB_BYTES_MAX: u64 = 1 << 30;
+
+/// Bytes of a RESOURCE_CREATE_BLOB before its list of memory, and of each entry of that list.
+const CREATE_BYTES: usize = 56;
+const ENTRY_BYTES: usize = 16;
+
+/// `blob_mem`: memory of the guest, or a file of the host.
+const MEM_GUEST: u32 = 1;
+const MEM_HOST3D: u32 = 2;
+
+/// What an id stands for.
+#[derive(Debug)]
+pub(crate) enum Resource {
+    /// Memory of the guest.
+    Guest { blob: Arc<Blob>, pieces: usize },
+    /// A file of the host, and where in the window it is mapped.
+    Host { file: OwnedFd, bytes: u64, mapped: Option<u64> },
+    /// A picture for a scanout: there is none to show it on.
+    Picture,
+}
+
+/// All resources of the device.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    by_id: HashMap<u32, Resource>,
+    pieces: usize,
+}
+
+impl Resources {
+    pub(crate) fn get(&mut self, id: u32) -> Option<&mut Resource> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Whether a resource without pieces can get this id.
+    pub(crate) fn check_room(&self, id: u32) -> Result<(), Status> {
+        if id == 0 || self.by_id.contains_key(&id) {
+            return Err(Status::InvalidResource);
+        }
+        if self.by_id.len() >= BLOBS_MAX { Err(Status::OutOfMemory) } else { Ok(()) }
+    }
+
+    pub(crate) fn insert(&mut self, id: u32, resource: Resource) -> Result<(), Status> {
+        self.check_room(id)?;
+        let more = if let Resource::Guest { pieces, .. } = &resource { *pieces } else { 0 };
+        if self.pieces + more > PIECES_TOTAL_MAX {
+            return Err(Status::OutOfMemory);
+        }
+        self.pieces += more;
+        self.by_id.insert(id, resource);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: u32) -> Option<Resource> {
+        let resource = self.by_id.remove(&id)?;
+        if let Resource::Guest { pieces, .. } = &resource {
+            self.pieces -= pieces;
+        }
+        Some(resource)
+    }
+}
+
+/// RESOURCE_CREATE_BLOB, behind its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CreateBlob {
+    pub(crate) id: u32,
+    pub(crate) kind: Kind,
+    pub(crate) bytes: u64,
+}
+
+/// Where a blob's memory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// In the guest, in so many entries of the list that follows.
+    Guest { entries: usize },
+    /// In the file of an item of the context.
+    Host { item: u64 },
+}
+
+impl CreateBlob {
+    pub(crate) fn decode(request: &[u8]) -> Result<Self, Status> {
+        let fields = || {
+            let (id, mem, entries) = (u32_at(request, 24)?, u32_at(request, 28)?, u32_at(request, 36)?);
+            Some((id, mem, usize::try_from(entries).ok()?, u64_at(request, 40)?, u64_at(request, 48)?))
+        };
+        let (id, mem, entries, item, bytes) = fields().ok_or(Status::InvalidParameter)?;
+        if bytes == 0 || bytes > BLOB_BYTES_MAX {
+            return Err(Status::InvalidParameter);
+        }
+        let kind = match mem {
+            MEM_GUEST => Kind::Guest { entries },
+            MEM_HOST3D => Kind::Host { item },
+            _ => return Err(Status::InvalidParameter),
+        };
+        Ok(Self { id, kind, bytes })
+    }
+}
+
+/// A blob of the memory that a RESOURCE_CREATE_BLOB lists; `place` finds each entry's address and length.
+pub(crate) fn guest_blob(
+    request: &[u8],
+    entries: usize,
+    bytes: u64,
+    mut place: impl FnMut(u64, u64, &mut Vec<Piece>) -> bool,
+) -> Result<Resource, Status> {
+    let list = request.get(CREATE_BYTES..).unwrap_or_default();
+    let (list, _) = list.as_chunks::<ENTRY_BYTES>();
+    // A list that is shorter than it says is none.
+    let list = list.get(..entries).ok_or(Status::InvalidParameter)?;
+    let mut pieces = Vec::with_capacity(entries);
+    for entry in list {
+        let (address, len) = u64_at(entry, 0).zip(u32_at(entry, 8)).ok_or(Status::InvalidParameter)?;
+        if len == 0 || !place(address, len.into(), &mut pieces) {
+            return Err(Status::InvalidParameter);
+        }
+    }
+    let count = pieces.len();
+    let bytes = usize::try_from(bytes).map_err(|_| Status::InvalidParameter)?;
+    let blob = Blob::new(pieces, bytes).ok_or(Status::InvalidParameter)?;
+    Ok(Resource::Guest { blob: Arc::new(blob), pieces: count })
+}
+
+/// A blob of a file. The VMM maps it for reading and writing, and whoever touches what lies behind its end is ended.
+pub(crate) fn host_blob(file: OwnedFd, bytes: u64) -> Result<Resource, Status> {
+    let mode = rustix::fs::fcntl_getfl(&file).map(|flags| flags & OFlags::RWMODE);
+    // Buffers of devices know their size by this alone.
+    let size = rustix::fs::seek(&file, SeekFrom::End(0));
+    match (mode, size) {
+        (Ok(OFlags::RDWR), Ok(size)) if bytes <= size => Ok(Resource::Host { file, bytes, mapped: None }),
+        _ => Err(Status::InvalidParameter),
+    }
+}
