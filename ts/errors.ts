@@ -23,6 +23,8 @@ export type ChannelUnavailable = Failure<'channel-unavailable'>;
 export type DisplayTaken = Failure<'display-taken'>;
 /** Every display number that `auto` may try is taken. */
 export type NoFreeDisplay = Failure<'no-free-display'>;
+/** Another process listens on the socket that was asked for. */
+export type SocketTaken = Failure<'socket-taken'>;
 /** The system refused access to a file or socket. */
 export type PermissionDenied = Failure<'permission-denied'>;
 /** The runtime directory can't be made, isn't private, or has no room. */
@@ -36,13 +38,14 @@ export type Aborted = Failure<'aborted'>;
 /** A fault of the bridge itself. */
 export type InternalFault = Failure<'internal'>;
 
-/** Why a bridge could not start. */
+/** Why a bridge or a host half could not start. */
 export type BridgeError =
   | InvalidOption
   | InvalidConfig
   | ChannelUnavailable
   | DisplayTaken
   | NoFreeDisplay
+  | SocketTaken
   | PermissionDenied
   | RuntimeDirUnusable
   | SystemCallFailed
@@ -59,6 +62,7 @@ const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'channel-unavailable': 'host',
   'display-taken': 'user',
   'no-free-display': 'user',
+  'socket-taken': 'user',
   'permission-denied': 'user',
   'runtime-dir': 'user',
   os: 'bridge',
@@ -91,6 +95,7 @@ export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
     case 'channel-unavailable':
     case 'display-taken':
     case 'no-free-display':
+    case 'socket-taken':
     case 'permission-denied':
     case 'runtime-dir':
     case 'os':

@@ -1,6 +1,6 @@
 // The ES module: one implementation, the CommonJS one, so that both kinds of importers share its state.
 
-export { startBridge } from './index.js';
+export { startBridge, startHost } from './index.js';
 export type {
   BlamedSide,
   Bridge,
@@ -12,8 +12,16 @@ export type {
   ChannelName,
   ClientClosed,
   ClientConnected,
+  ContextClosed,
+  ContextOpened,
+  GuestConnected,
+  GuestDisconnected,
+  Host,
+  HostEvents,
+  HostOptions,
   LiveOptions,
   LogLevel,
   LogLine,
   Totals,
+  Traffic,
 } from './index.js';

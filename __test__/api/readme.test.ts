@@ -30,6 +30,7 @@ describe('the README', () => {
       'channel-unavailable': true,
       'display-taken': true,
       'no-free-display': true,
+      'socket-taken': true,
       'permission-denied': true,
       'runtime-dir': true,
       os: true,

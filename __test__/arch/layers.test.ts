@@ -10,9 +10,11 @@ const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   session: ['x11-wire'],
   sys: [],
   display: [],
-  device: ['cross-domain', 'sys'],
-  bridge: ['cross-domain', 'device', 'display', 'session', 'sys', 'x11-wire'],
-  node: ['bridge', 'display'],
+  events: [],
+  device: ['cross-domain', 'session', 'sys', 'x11-wire'],
+  host: ['device', 'display', 'events', 'session', 'sys'],
+  bridge: ['cross-domain', 'device', 'display', 'events', 'session', 'sys', 'x11-wire'],
+  node: ['bridge', 'display', 'host'],
   testkit: [],
   fuzz: ['cross-domain', 'session', 'x11-wire'],
 };
@@ -23,14 +25,17 @@ const IMPURE = /\bstd::(fs|net|thread|time|process|env|io)\b/;
 
 /** What each folder of ts/ may import from the others; '.' are the files at the top. */
 const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
-  cli: ['cli', 'config', 'doctor', 'session', 'errors.ts'],
+  cli: ['cli', 'config', 'doctor', 'host', 'session', 'errors.ts'],
   doctor: ['doctor', 'config', 'session', 'native', 'errors.ts', 'runtime-dir.ts'],
-  session: ['session', 'native', 'config', 'errors.ts', 'runtime-dir.ts'],
+  session: ['session', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
+  host: ['host', 'native', 'config', 'session', 'emitter.ts', 'errors.ts', 'exit.ts'],
   native: ['native', 'config', 'errors.ts'],
   config: ['config', 'errors.ts'],
-  'index.ts': ['config', 'errors.ts', 'session'],
+  'index.ts': ['config', 'errors.ts', 'host', 'session'],
   'index.mts': ['index.ts'],
+  'emitter.ts': [],
   'errors.ts': [],
+  'exit.ts': [],
   'runtime-dir.ts': ['errors.ts'],
 };
 

@@ -3,7 +3,7 @@
 import { Option, type Command } from 'commander';
 import { safeTry, ok, type Result } from 'neverthrow';
 import type { BridgeError } from '../errors.js';
-import type { ResolvedSettings } from '../config/options.js';
+import type { ResolvedSettings, SettingName } from '../config/options.js';
 import { resolveSettings } from '../config/resolve.js';
 import { SCHEMA, SETTING_NAMES } from '../config/schema.js';
 import { CONFIG_VARIABLE, readSources, type Flags } from '../config/sources.js';
@@ -14,9 +14,9 @@ export interface Invocation extends Flags {
   readonly json?: boolean;
 }
 
-/** Adds every setting to a command as an option, and the option that names the file. */
-export function withSettings(command: Command): Command {
-  for (const name of SETTING_NAMES) {
+/** Adds settings to a command as options, all unless some are named, and the option that names the file. */
+export function withSettings(command: Command, names: readonly SettingName[] = SETTING_NAMES): Command {
+  for (const name of names) {
     const { key, argument, help, fallback, type } = SCHEMA[name];
     const option = new Option(`--${key} <${argument}>`, `${help} (default: ${fallback})`);
     command.addOption(Object.assign(option, { words: type.words, paths: type.paths }));

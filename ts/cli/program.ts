@@ -2,7 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { OWN_OPTIONS } from '../config/host.js';
 import { withSettings, type Invocation } from './invocation.js';
 import { complain } from './terminal.js';
 
@@ -27,6 +28,13 @@ Example: x11bridge serve --display :7 --host-display :0
 SIGHUP reads the configuration files again: what can change without a new start holds from then on, and no client is lost.
 Exit codes: 0 after SIGTERM or SIGINT, 1 when the bridge can't start, 2 for wrong usage.
 A second signal ends it at once, with 128 + its number.`;
+
+const HOST_HELP = `
+Example: x11bridge host --socket /run/user/1000/x11bridge-gpu.sock
+
+It prints the arguments that QEMU (11.1 or newer) needs for the device, and waits for it. The guest's memory must be shared:
+  -object memory-backend-memfd,id=ram,share=on,size=2G -machine q35,memory-backend=ram -m 2G
+Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 1 when it can't start, 2 for wrong usage.`;
 
 const CONFIG_HELP = `
 Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
@@ -73,7 +81,7 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, configCommand, doctorCommand]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, hostCommand, configCommand, doctorCommand]) add(program, outcome);
   return program;
 }
 
@@ -100,6 +108,22 @@ function serveCommand(program: Command, outcome: Outcome): void {
     .action(async (invocation: Invocation) => {
       const { serve } = await import('./commands/serve.js');
       outcome.code = await serve(invocation);
+    });
+}
+
+function hostCommand(program: Command, outcome: Outcome): void {
+  const command = subcommand(program, 'host');
+  for (const { key, argument, help, type } of Object.values(OWN_OPTIONS)) {
+    command.addOption(Object.assign(new Option(`--${key} <${argument}>`, help), { words: type.words, paths: type.paths }));
+  }
+  withSettings(command, ['hostDisplay', 'hostXauthority', 'hostTimeout', 'logLevel'])
+    .option('--json', 'write a line of JSON to stdout when ready, and for each program of the guest that comes or goes')
+    .description('give the guest of a virtual machine a way to the X server: the device that QEMU connects to')
+    .usage('--socket PATH [options]')
+    .addHelpText('after', HOST_HELP)
+    .action(async (invocation: Invocation) => {
+      const { host } = await import('./commands/host.js');
+      outcome.code = await host(invocation);
     });
 }
 

@@ -47,8 +47,11 @@ export class Reporter {
     if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.level)) complain(`${level}: ${message}`);
   }
 
-  /** @returns whether events are wanted */
-  private event(event: string, details: object = {}): boolean {
+  /**
+   * Writes an event as a line of JSON.
+   * @returns whether events are wanted
+   */
+  event(event: string, details: object = {}): boolean {
     this.writeJson?.(JSON.stringify({ event, ...details }));
     return this.writeJson !== undefined;
   }

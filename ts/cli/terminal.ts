@@ -12,6 +12,11 @@ export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** A text as a shell takes it for one word. */
+export function shellQuoted(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /** Writes a line to stderr under the command's name. */
 export function complain(line: string): void {
   process.stderr.write(`x11bridge: ${line}\n`);

@@ -69,6 +69,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
 /** Channels that lead nowhere by themselves; `auto` may find one that does. */
 const NEED_DISPLAY: ReadonlySet<ChannelOption> = new Set<ChannelOption>(['loopback', 'socket']);
 
-function noServer(option: string): BridgeError {
+/** What is wrong when nothing names an X server. */
+export function noServer(option: string): BridgeError {
   return failure('invalid-option', `there is no X server to carry clients to: set DISPLAY, or name one with ${option}`);
 }

@@ -1,12 +1,13 @@
-// The border to the Rust addon, which is loaded when the first bridge starts, not before.
+// The border to the Rust addon, which is loaded when the first bridge or host half starts, not before.
 
 import { err, ok, type Result } from 'neverthrow';
+import type { HostConfig } from '../config/host-options.js';
 import type { BridgeConfig, LiveConfig } from '../config/options.js';
 import { failure, isErrorKind, isSide, type BridgeError } from '../errors.js';
 import { loadAddon } from './addon.js';
 import type * as Binding from './binding.js';
 
-export type { BindingBridge, BindingEvent, BindingStats, BindingTotals } from './binding.js';
+export type { BindingBridge, BindingEvent, BindingHost, BindingHostEvent, BindingStats, BindingTotals, BindingTraffic } from './binding.js';
 
 /**
  * Starts a bridge in the addon.
@@ -52,7 +53,28 @@ function bindingLiveOptions(config: LiveConfig): Binding.BindingLiveOptions {
   };
 }
 
-function isBindingError(started: Binding.BindingBridge | Binding.BindingError): started is Binding.BindingError {
+/**
+ * Starts a host half in the addon.
+ * @param onEvents called when `takeEvents` has something after it had nothing
+ */
+export function startNativeHost(config: HostConfig, onEvents: () => void): Result<Binding.BindingHost, BridgeError> {
+  return loadAddon().andThen((addon) => {
+    const started = addon.startHost(hostBindingOptions(config), onEvents);
+    return isBindingError(started) ? err(bridgeError(started)) : ok(started);
+  });
+}
+
+function hostBindingOptions(config: HostConfig): Binding.BindingHostOptions {
+  return {
+    socket: config.socket,
+    hostDisplay: config.hostDisplay,
+    ...(config.hostXauthority !== undefined && { hostXauthority: config.hostXauthority }),
+    ...(config.hostTimeout !== undefined && { hostTimeoutMs: Math.round(config.hostTimeout * 1000) }),
+    ...(config.contextsMax !== undefined && { contextsMax: config.contextsMax }),
+  };
+}
+
+function isBindingError(started: object): started is Binding.BindingError {
   return 'kind' in started;
 }
 

@@ -1,12 +1,13 @@
 // A running bridge, as its owner sees it.
 
-import { EventEmitter } from 'node:events';
 import type { Result } from 'neverthrow';
 import type { ChannelName, LiveConfig, LiveOptions } from '../config/options.js';
 import { resolveLiveOptions } from '../config/resolve.js';
+import { SafeEmitter } from '../emitter.js';
 import type { BridgeError } from '../errors.js';
+import { onExit } from '../exit.js';
 import { reconfigureNative, type BindingBridge } from '../native/index.js';
-import { emissionOf, type BridgeEvents, type Emission, type Totals } from './events.js';
+import { emissionOf, type BridgeEvents, type Totals } from './events.js';
 
 /** Counts over the whole life of a bridge. */
 export interface BridgeStats {
@@ -49,21 +50,6 @@ export interface Bridge extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Handles that are open; their files must not outlive the process, and no finalizer runs when it exits. */
-const OPEN = new Set<BindingBridge>();
-
-function stopAll(): void {
-  for (const native of OPEN) native.stopTaking();
-}
-
-/** Listens for the process's exit while there is something to do then. */
-function trackOpen(native: BindingBridge, open: boolean): void {
-  if (open) OPEN.add(native);
-  else OPEN.delete(native);
-  process.off('exit', stopAll);
-  if (OPEN.size > 0) process.on('exit', stopAll);
-}
-
 /** The bridge over the addon's handle. */
 export class NativeBridge implements Bridge {
   readonly display: string;
@@ -75,13 +61,14 @@ export class NativeBridge implements Bridge {
   readonly closed: Promise<void>;
 
   readonly #native: BindingBridge;
-  readonly #emitter = new EventEmitter<BridgeEvents>();
+  readonly #emitter = new SafeEmitter<BridgeEvents>();
+  readonly #stop = (): void => this.#native.stopTaking();
   #closing = false;
   #resolveClosed: () => void = () => undefined;
 
   constructor(native: BindingBridge) {
     this.#native = native;
-    trackOpen(native, true);
+    onExit(this.#stop, true);
     this.display = `:${native.display}`;
     this.channel = native.channel as ChannelName;
     this.channelReason = native.channelReason;
@@ -107,17 +94,17 @@ export class NativeBridge implements Bridge {
   }
 
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.on(event, listener as never);
+    this.#emitter.on(event, listener);
     return this;
   }
 
   once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.once(event, listener as never);
+    this.#emitter.once(event, listener);
     return this;
   }
 
   off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.off(event, listener as never);
+    this.#emitter.off(event, listener);
     return this;
   }
 
@@ -137,7 +124,7 @@ export class NativeBridge implements Bridge {
   deliverEvents(): void {
     for (const event of this.#native.takeEvents()) {
       const emission = emissionOf(event);
-      if (emission !== undefined) this.#emit(emission);
+      if (emission !== undefined) this.#emitter.emit(emission);
     }
   }
 
@@ -145,22 +132,11 @@ export class NativeBridge implements Bridge {
     try {
       await this.#native.close();
     } catch (error) {
-      this.#emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
+      this.#emitter.emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
     }
-    trackOpen(this.#native, false);
+    onExit(this.#stop, false);
     this.deliverEvents();
-    this.#emit(['closed']);
+    this.#emitter.emit(['closed']);
     this.#resolveClosed();
-  }
-
-  /** A listener that throws must not cost the others their events: the error surfaces as an uncaught exception, as ever, but later. */
-  #emit([name, ...args]: Emission): void {
-    try {
-      (this.#emitter as EventEmitter).emit(name, ...args);
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
-    }
   }
 }

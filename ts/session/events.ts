@@ -1,5 +1,6 @@
 // What a running bridge reports: the public shapes, and the way from the addon's batches to them.
 
+import type { EmissionOf } from '../emitter.js';
 import type { BindingEvent, BindingTotals } from '../native/index.js';
 
 /** Counts since a client connected, or since the bridge started. Bytes are those of the X11 protocol. */
@@ -54,7 +55,7 @@ export interface BridgeEvents {
 }
 
 /** One event, ready to be emitted. */
-export type Emission = { [Name in keyof BridgeEvents]: readonly [name: Name, ...args: BridgeEvents[Name]] }[keyof BridgeEvents];
+export type Emission = EmissionOf<BridgeEvents>;
 
 /** Translates one event of the addon; undefined for a kind that this version doesn't know. */
 export function emissionOf(event: BindingEvent): Emission | undefined {
@@ -74,7 +75,8 @@ function clientConnected({ client = 0, pid, program }: BindingEvent): ClientConn
   return { client, ...(pid !== undefined && { pid }), ...(program !== undefined && { program }) };
 }
 
-function logLevel(level: string | undefined): LogLevel {
+/** A level of the addon's. */
+export function logLevel(level: string | undefined): LogLevel {
   return level === 'error' || level === 'warn' || level === 'debug' ? level : 'info';
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge::{ChannelChoice, Dri3, Event, Level, LiveOptions, Options, Side, Stats, Totals};
+use bridge::{ChannelChoice, Dri3, Event, LiveOptions, Options, Side, Stats, Totals};
 use display::DisplayName;
 
 use crate::values::{
@@ -53,7 +53,7 @@ fn short(value: &str) -> String {
     value.chars().take(60).collect()
 }
 
-fn invalid(message: String) -> BindingError {
+pub(crate) fn invalid(message: String) -> BindingError {
     BindingError { kind: "invalid-option".into(), message, side: "user".into(), retry: false }
 }
 
@@ -104,13 +104,8 @@ impl From<Event> for BindingEvent {
                 ..blank
             },
             Event::Log { level, message } => {
-                let level = match level {
-                    Level::Error => "error",
-                    Level::Warn => "warn",
-                    Level::Info => "info",
-                    Level::Debug => "debug",
-                };
-                Self { kind: "log".into(), level: Some(level.into()), message: Some(message), ..blank }
+                let level = Some(level.name().into());
+                Self { kind: "log".into(), level, message: Some(message), ..blank }
             }
         }
     }
@@ -147,6 +142,6 @@ impl From<Stats> for BindingStats {
 }
 
 /// JavaScript's numbers are exact up to 2⁵³, far above any count here.
-fn number(count: u64) -> i64 {
+pub(crate) fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

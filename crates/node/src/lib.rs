@@ -5,6 +5,7 @@
 #![deny(unsafe_code, reason = "all of the project's own is in crates/sys")]
 
 mod convert;
+pub mod host;
 mod values;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -110,3 +110,54 @@ pub struct BindingStats {
     /// What went through.
     pub totals: BindingTotals,
 }
+
+/// What a host half is to do.
+#[napi(object)]
+pub struct BindingHostOptions {
+    /// Path of the socket to listen on, at most 107 bytes.
+    pub socket: String,
+    /// The X server's display, as a user writes it.
+    pub host_display: String,
+    /// File with the X server's cookie; absent for `$XAUTHORITY`, else `~/.Xauthority`.
+    pub host_xauthority: Option<String>,
+    /// Milliseconds that the X server may take to accept a connection, 1 to 600000; absent for 4500.
+    pub host_timeout_ms: Option<u32>,
+    /// Contexts of a guest at once, 1 to 65536; absent for 512.
+    pub contexts_max: Option<u32>,
+}
+
+/// What went through a context.
+#[napi(object)]
+pub struct BindingTraffic {
+    /// Bytes that the X server took.
+    pub bytes_to_host: i64,
+    /// Bytes that came from it.
+    pub bytes_to_guest: i64,
+    /// Messages in which they came.
+    pub messages_to_guest: i64,
+    /// Descriptors that the X server took.
+    pub fds_to_host: i64,
+    /// Descriptors that came from it.
+    pub fds_to_guest: i64,
+}
+
+/// Something that happened to a host half.
+#[napi(object)]
+pub struct BindingHostEvent {
+    /// `guest-connected`, `guest-disconnected`, `context-opened`, `context-closed` or `log`.
+    pub kind: String,
+    /// Process of the virtual machine monitor.
+    pub pid: Option<i32>,
+    /// The context's number: 1, 2, 3 …
+    pub context: Option<i64>,
+    /// The guest's name for a context.
+    pub name: Option<String>,
+    /// Why a context or a guest is gone.
+    pub reason: Option<String>,
+    /// What went through a context that is gone.
+    pub traffic: Option<BindingTraffic>,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: Option<String>,
+    /// A log line.
+    pub message: Option<String>,
+}

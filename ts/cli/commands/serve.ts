@@ -4,7 +4,7 @@ import type { Bridge } from '../../session/bridge.js';
 import type { Invocation } from '../invocation.js';
 import { ServedBridge } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
-import { abandonTerminalAtExit, complainAbout, hasTerminal, say } from '../terminal.js';
+import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } from '../terminal.js';
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -53,8 +53,4 @@ class ServeSignals {
 function announce({ display, channel, xauthority }: Bridge): void {
   say(`x11bridge: ready on display ${display} over the ${channel} channel; set this for clients:`);
   say(`export DISPLAY=${display} XAUTHORITY=${shellQuoted(xauthority)}`);
-}
-
-function shellQuoted(text: string): string {
-  return /^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,0 +1,54 @@
+//! Mapping files into the guest, by asking the VMM.
+//!
+//! The VMM answers a request on the channel that it came by, and may first ask something on the main one. So whoever
+//! waits for the answer must not be whoever answers: requests have a thread of their own, which ends with the channel.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use device::gpu::{HOST_VISIBLE, MapRequest};
+use vhost::vhost_user::message::{VhostUserMMap, VhostUserMMapFlags};
+use vhost::vhost_user::{Backend, VhostUserFrontendReqHandler};
+
+use crate::mail::{Mail, Mailbox};
+
+/// The way to the thread.
+#[derive(Debug)]
+pub(crate) struct WindowThread {
+    requests: Sender<MapRequest>,
+}
+
+impl WindowThread {
+    /// Starts the thread on the VMM's channel for requests of devices.
+    pub(crate) fn start(backend: Backend, mailbox: Mailbox) -> std::io::Result<Self> {
+        let (requests, receiver) = channel();
+        let thread = std::thread::Builder::new().name("x11bridge-window".into());
+        thread.spawn(move || serve(&backend, &receiver, &mailbox))?;
+        Ok(Self { requests })
+    }
+
+    /// Hands a request over; its answer comes by mail. `false` where the thread has ended.
+    pub(crate) fn request(&self, request: MapRequest) -> bool {
+        self.requests.send(request).is_ok()
+    }
+}
+
+fn serve(backend: &Backend, requests: &Receiver<MapRequest>, mailbox: &Mailbox) {
+    while let Ok(request) = requests.recv() {
+        let works = match request {
+            MapRequest::Map { file, offset, len } => backend.shmem_map(&range(offset, len), &file),
+            MapRequest::Unmap { offset, len } => backend.shmem_unmap(&range(offset, len)),
+        };
+        mailbox.put(Mail::Mapped(works.is_ok()));
+    }
+}
+
+fn range(shm_offset: u64, len: u64) -> VhostUserMMap {
+    VhostUserMMap {
+        shmid: HOST_VISIBLE,
+        padding: [0; 7],
+        fd_offset: 0,
+        shm_offset,
+        len,
+        flags: VhostUserMMapFlags::WRITABLE.bits(),
+    }
+}

@@ -1,0 +1,95 @@
+// `x11bridge host`: the host half until a signal ends it.
+
+import type { Result } from 'neverthrow';
+import { hostConfig, OWN_OPTIONS, type OwnOptionName } from '../../config/host.js';
+import { SCHEMA } from '../../config/schema.js';
+import type { BridgeError } from '../../errors.js';
+import type { ContextClosed } from '../../host/events.js';
+import type { Host } from '../../host/host.js';
+import { startHostHalf } from '../../host/start.js';
+import { settingsOf, type Invocation } from '../invocation.js';
+import { Reporter } from '../reporter.js';
+import { exitCodeOfSignal, onSignals } from '../signals.js';
+import { complainAbout, say, shellQuoted } from '../terminal.js';
+
+/**
+ * Serves virtual machines until SIGTERM, SIGINT or SIGHUP.
+ * @returns the exit code: 0 after a signal
+ */
+export async function host(invocation: Invocation): Promise<number> {
+  // Before the socket exists: a signal must never find it without somebody to clean up.
+  const stopped = stopRequested();
+  return start(invocation).match(
+    async (started) => {
+      if (!invocation.json) announce(started);
+      await stopped;
+      await started.close();
+      return 0;
+    },
+    async (error) => complainAbout(error),
+  );
+}
+
+function start(invocation: Invocation): Result<Host, BridgeError> {
+  return settingsOf(invocation, process.env).andThen((settings) =>
+    hostConfig(settings, ownOptions(invocation), flagOf)
+      .andThen((config) => startHostHalf(config))
+      .map((started) => {
+        follow(started, new Reporter(settings.logLevel, invocation.json ? say : undefined));
+        return started;
+      }),
+  );
+}
+
+function flagOf(name: OwnOptionName | 'hostDisplay'): string {
+  return `--${name === 'hostDisplay' ? SCHEMA[name].key : OWN_OPTIONS[name].key}`;
+}
+
+function ownOptions(invocation: Invocation): { readonly [Name in OwnOptionName]?: unknown } {
+  const valueOf = (name: OwnOptionName): unknown => {
+    const text = invocation[name];
+    return typeof text === 'string' ? OWN_OPTIONS[name].type.fromText(text) : undefined;
+  };
+  return { socket: valueOf('socket'), contextsMax: valueOf('contextsMax') };
+}
+
+/** Tells of a host half that has started, and of all that happens to it. */
+function follow(started: Host, reporter: Reporter): void {
+  started.on('log', ({ level, message }) => reporter.log(level, message));
+  reporter.event('ready', { socket: started.socket, qemuArguments: started.qemuArguments });
+  started.on('guest-connected', (guest) => {
+    if (!reporter.event('guest-connected', guest)) reporter.log('info', `a virtual machine connected (pid ${guest.pid ?? 'unknown'})`);
+  });
+  started.on('guest-disconnected', (guest) => {
+    if (!reporter.event('guest-disconnected', guest)) reporter.log('info', `the virtual machine is gone: ${guest.reason}`);
+  });
+  started.on('context-opened', (context) => {
+    if (!reporter.event('context-opened', context)) reporter.log('info', `context ${context.context} opened (${context.name || 'without a name'})`);
+  });
+  started.on('context-closed', (context) => {
+    const { traffic, ...rest } = context;
+    if (!reporter.event('context-closed', { ...rest, ...traffic })) reporter.log('info', closed(context));
+  });
+  started.on('closed', () => void reporter.event('closed'));
+}
+
+function closed({ context, reason, traffic }: ContextClosed): string {
+  return `context ${context} closed after ${traffic.bytesToHost} bytes to the X server and ${traffic.bytesToGuest} from it: ${reason}`;
+}
+
+/** Resolves at the first signal. A second one doesn't wait: the socket is removed when the process exits. */
+function stopRequested(): Promise<void> {
+  return new Promise((resolve) => {
+    let requested = false;
+    onSignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
+      if (requested) process.exit(exitCodeOfSignal(signal));
+      requested = true;
+      resolve();
+    });
+  });
+}
+
+function announce({ socket, qemuArguments }: Host): void {
+  say(`x11bridge: ready on ${socket}; add this to the command line of QEMU 11.1 or newer, whose memory must be shared:`);
+  say(qemuArguments.map(shellQuoted).join(' '));
+}

@@ -1,0 +1,27 @@
+// The options of a host half, as its callers write them and as the addon needs them.
+
+import type { Settings } from './options.js';
+
+/** What `startHost` takes; every field but the socket may be left out. */
+export interface HostOptions {
+  /** The path of the socket that QEMU connects to, of at most 107 bytes. */
+  socket: string;
+  /** The X server that programs of the guest reach: `:0`, `:0.0`, `unix:0`, `host:0.0` or the path of a socket. Default `$DISPLAY`. */
+  hostDisplay?: string;
+  /** The Xauthority file with that server's cookie. Default `$XAUTHORITY`, else `~/.Xauthority`. It is read anew for each program. */
+  hostXauthority?: string;
+  /** How many seconds the X server may take to accept a connection, 0.1 to 600. Default 4.5. */
+  hostTimeout?: number;
+  /** How many programs of the guest may be connected at once, 1 to 65,536. Default 512. */
+  contextsMax?: number;
+  /** Closes the host half when aborted; aborted before the start, nothing is started. */
+  signal?: AbortSignal;
+}
+
+/** The options after validation. */
+export interface HostConfig extends Pick<Settings, 'hostXauthority' | 'hostTimeout'> {
+  readonly hostDisplay: string;
+  /** absolute */
+  readonly socket: string;
+  readonly contextsMax: number | undefined;
+}
