@@ -46,11 +46,7 @@ impl Channel {
 
     /// Sends what the socket has not taken of a batch, and returns how many of its SENDs are done. `descriptors` go with
     /// the first byte.
-    pub(crate) fn send(
-        &mut self,
-        batch: &Batch<'_>,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<usize, Errno> {
+    pub(crate) fn send(&mut self, batch: &Batch<'_>, descriptors: &[BorrowedFd<'_>]) -> Result<usize, Errno> {
         let mut sent = self.sent.take().unwrap_or(0);
         let ends = self.half_closes && batch.data.iter().all(|data| data.is_empty());
         if self.set_up.is_some() {

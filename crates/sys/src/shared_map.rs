@@ -50,11 +50,11 @@ impl SharedMap {
         if len == 0 || size < end {
             return Err(Errno::INVAL);
         }
-        Self::map_at(file, 0, len)
+        Self::map_present(file, offset, len)
     }
 
     /// Maps `len` bytes, above zero, from `offset` on. The caller knows that the file or the device has them.
-    pub(crate) fn map_at(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, Errno> {
+    pub(crate) fn map_present(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, Errno> {
         // SAFETY: a fresh mapping at an address that the kernel chooses aliases nothing.
         let start = unsafe {
             rustix::mm::mmap(

@@ -146,7 +146,7 @@ impl Node {
         let mut map = Map { offset: 0, handle: blob.handle, pad: 0 };
         // SAFETY: no pointer is set.
         unsafe { call::<MAP, _>(self, &mut map) }?;
-        SharedMap::map_at(self.as_fd(), map.offset, bytes)
+        SharedMap::map_present(self.as_fd(), map.offset, bytes)
     }
 
     /// Queues commands for the host, on `ring` if one is named. Waits, uninterruptibly, while the device's queue is full.
