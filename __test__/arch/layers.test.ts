@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { ROOT } from '../support/command.js';
 
-/** What each crate of the project may depend on, besides crates of others; testkit is for tests alone. */
+/** What each crate of the project may depend on, besides crates of others; testkit, interop and fuzz are for tests alone. */
 const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'x11-wire': [],
   'cross-domain': [],
@@ -16,6 +16,7 @@ const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   bridge: ['cross-domain', 'device', 'display', 'events', 'session', 'sys', 'x11-wire'],
   node: ['bridge', 'display', 'host'],
   testkit: [],
+  interop: ['bridge', 'sys'],
   fuzz: ['cross-domain', 'session', 'x11-wire'],
 };
 

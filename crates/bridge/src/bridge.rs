@@ -185,11 +185,22 @@ impl Bridge {
     /// Starts a display. `notify` is called when events begin to wait for [`Bridge::take_events`].
     pub fn start(options: Options, notify: Box<dyn Fn() + Send + Sync>) -> Result<Self, Error> {
         options.check()?;
+        let (route, why) = options.wishes().decide()?;
+        Self::start_over(options, route, why, notify)
+    }
+
+    /// The same over a channel that is decided already, and in one line why; the options' own channel does not count.
+    pub fn start_over(
+        options: Options,
+        route: Route,
+        why: String,
+        notify: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, Error> {
+        options.check()?;
         let os = |doing| move |errno| Error::Os { doing, errno };
         let stop =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
-        let (route, channel_reason) = options.wishes().decide()?;
         if options.dri3 == Dri3::On && !route.carries_descriptors() {
             let why = format!(
                 "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
@@ -229,7 +240,7 @@ impl Bridge {
             number,
             socket_path,
             xauthority: xauthority_path,
-            channel_reason,
+            channel_reason: why,
         })
     }
 

@@ -75,6 +75,11 @@ impl SharedMap {
         self.len
     }
 
+    /// Where the mapping begins, for a peer that writes to it on its own; it stays there until the drop.
+    pub const fn as_ptr(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
     /// Always false: a mapping has at least one byte.
     pub const fn is_empty(&self) -> bool {
         false

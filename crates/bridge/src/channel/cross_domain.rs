@@ -3,17 +3,19 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use cross_domain::dialect::x11bridge::Stage;
 use cross_domain::{
-    CHANNEL_RING, Dialect, IDENTIFIERS_MAX, Identifier, Message, RING_BYTES, SEND_HEADER_BYTES, encode_poll,
-    encode_send_header,
+    CHANNEL_RING, Dialect, HEADER_BYTES, IDENTIFIERS_MAX, Identifier, Message, RING_BYTES, SEND_HEADER_BYTES,
+    encode_poll, encode_send_header,
 };
 use rustix::io::Errno;
 use session::Carries;
 use sys::SharedMap;
 use sys::socket::Outcome;
 
+use super::liveness::Liveness;
 use super::offer::Offer;
 use super::{Channel, ChannelError, Interest};
 use crate::downlink::Downlink;
@@ -34,6 +36,12 @@ pub trait Driver {
     /// `EXECBUFFER`; with a `ring`, its fence is signalled as an event. Returns how many of the bytes are done: where
     /// that is less than all, the rest has to be submitted again when [`Driver::sending`] is ready.
     fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError>;
+
+    /// `EXECBUFFER` on the ring of queries; returns a descriptor that is readable once all is carried out. `None` from a
+    /// host that does everything at once, and says what went wrong.
+    fn query(&mut self, _commands: &[u8]) -> Result<Option<OwnedFd>, ChannelError> {
+        Ok(None)
+    }
 
     /// Reads a fence event of the channel ring, if there is one.
     fn read_event(&mut self) -> Result<bool, ChannelError>;
@@ -74,6 +82,8 @@ pub struct CrossDomain<D> {
     driver: D,
     dialect: Dialect,
     ring: Arc<SharedMap>,
+    query_ring: Arc<SharedMap>,
+    liveness: Liveness,
     /// What of the ring's message has not been taken yet. While it is empty, a POLL is outstanding.
     unread: Range<usize>,
     /// What of the uplink is submitted and not done: offsets into its memory.
@@ -94,7 +104,12 @@ impl<D: Driver> CrossDomain<D> {
     pub fn open(mut driver: D) -> Result<Self, ChannelError> {
         let offer = Offer::from_capset(&driver.capset()?).map_err(misbehaved)?;
         let offer = offer.ok_or_else(|| ChannelError { why: "the host offers no X11 channel".into() })?;
-        let (query_ring_id, _) = driver.create_blob(RING_BYTES)?;
+        Self::open_as(driver, offer)
+    }
+
+    /// The same for a host whose offer is known.
+    pub(super) fn open_as(mut driver: D, offer: Offer) -> Result<Self, ChannelError> {
+        let (query_ring_id, query_ring) = driver.create_blob(RING_BYTES)?;
         let (channel_ring_id, ring) = driver.create_blob(offer.ring_bytes)?;
         let init = offer.init(query_ring_id, channel_ring_id);
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
@@ -103,6 +118,8 @@ impl<D: Driver> CrossDomain<D> {
             // What is sent and received here is the same for libkrun and rutabaga.
             dialect: offer.dialect.unwrap_or(Dialect::Libkrun),
             ring,
+            query_ring,
+            liveness: Liveness::new(offer.dialect),
             unread: 0..0,
             submission: 0..0,
             submitted: 0,
@@ -116,6 +133,8 @@ impl<D: Driver> CrossDomain<D> {
     }
 
     fn poll(&mut self) -> Result<(), ChannelError> {
+        // A device completes the fences of a context that it knows no more: then no message is in the ring.
+        let _ = self.ring.write(0, &[0; HEADER_BYTES]);
         self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING)).map(|_| ())
     }
 
@@ -197,6 +216,12 @@ impl<D: Driver> CrossDomain<D> {
         if !self.ring.read(0, &mut head) {
             return Err(ChannelError { why: "the channel ring is shorter than a message".into() });
         }
+        if head.first() == Some(&0) {
+            return Err(ChannelError {
+                why: "the host has lost the connection: its half was restarted".into(),
+            });
+        }
+        self.liveness.heard();
         let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
         match message {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
@@ -254,6 +279,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
             if !self.submission.is_empty() {
                 break;
             }
+            self.liveness.sent();
             let submitted = std::mem::take(&mut self.submitted);
             uplink.sent(submitted);
             sent += submitted;
@@ -264,11 +290,10 @@ impl<D: Driver> Channel for CrossDomain<D> {
 
     /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing; there the
     /// context's end is the stream's.
-    fn finish(&mut self) {
+    fn finish(&mut self) -> bool {
         let mut header = [0; SEND_HEADER_BYTES];
-        if encode_send_header(&mut header, 0, 0, &[]).is_ok() {
-            let _ = self.driver.execbuffer(&header, None);
-        }
+        let encoded = encode_send_header(&mut header, 0, 0, &[]).is_ok();
+        !encoded || self.driver.execbuffer(&header, None) != Ok(0)
     }
 
     fn receive(
@@ -312,6 +337,15 @@ impl<D: Driver> Channel for CrossDomain<D> {
         if self.unread.is_empty() {
             self.driver.release(&self.ring);
         }
+    }
+
+    fn watch_at(&mut self) -> Option<Instant> {
+        self.liveness.due()
+    }
+
+    fn watch(&mut self) -> Result<(), ChannelError> {
+        let looked = self.liveness.look(&mut self.driver, &self.query_ring);
+        looked.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
     fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2] {

@@ -3,6 +3,7 @@
 mod choice;
 mod cross_domain;
 mod decide;
+mod liveness;
 mod loopback;
 mod offer;
 mod pipe;
@@ -11,6 +12,7 @@ mod socket;
 mod virtgpu;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::event::PollFlags;
 use session::Carries;
@@ -26,7 +28,7 @@ pub use self::loopback::Loopback;
 pub use self::pipe::{PipeAddress, VSOCK_PORT_DEFAULT};
 pub use self::route::Route;
 pub use self::socket::Socket;
-pub use self::virtgpu::{Device, Unavailable, Virtgpu};
+pub use self::virtgpu::{Device, RenderNode, Unavailable, Virtgpu};
 
 /// The host's side of one client. Nothing here blocks.
 pub trait Channel {
@@ -37,8 +39,8 @@ pub trait Channel {
     /// sent by the next call. Once the host has gone, what is ready is dropped.
     fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError>;
 
-    /// Says that the client's stream is over, once all is sent. It still reaches the host.
-    fn finish(&mut self);
+    /// Says that the client's stream is over, once all is sent, or returns `false` where the host does not take that yet.
+    fn finish(&mut self) -> bool;
 
     /// Receives into the downlink's room; descriptors that came along are appended to `descriptors`.
     fn receive(
@@ -51,6 +53,16 @@ pub trait Channel {
     /// at hand, so that [`Channel::receive`] is the way.
     fn pass(&mut self, _client: BorrowedFd<'_>, _bytes: u64) -> Option<Result<Outcome, rustix::io::Errno>> {
         None
+    }
+
+    /// When to [`Channel::watch`] the host if nothing happens until then; `None` where it tells of its end by itself.
+    fn watch_at(&mut self) -> Option<Instant> {
+        None
+    }
+
+    /// Looks whether the host is still there.
+    fn watch(&mut self) -> Result<(), ChannelError> {
+        Ok(())
     }
 
     /// Gives memory back, as far as nothing is in it: the client is at rest.

@@ -74,7 +74,9 @@ impl Route {
     /// Opens it for a client; gives up after `limit`.
     pub(crate) fn open(&self, limit: Duration) -> Result<Opened, ChannelError> {
         match self {
-            Self::Virtgpu(device) => Ok((Box::new(CrossDomain::open(device.open()?)?), None)),
+            Self::Virtgpu(device) => {
+                Ok((Box::new(CrossDomain::open_as(device.open()?, device.offer())?), None))
+            }
             Self::Pipe(address) => {
                 let (socket, peer) = address.connect(limit).map_err(|error| why(&error))?;
                 Ok((Box::new(Socket::new(socket, false)), peer))

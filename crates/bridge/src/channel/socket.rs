@@ -69,10 +69,11 @@ impl Channel for Socket {
         Ok(sent)
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> bool {
         if !std::mem::replace(&mut self.finished, true) {
             let _ = rustix::net::shutdown(&self.server, rustix::net::Shutdown::Write);
         }
+        true
     }
 
     fn receive(

@@ -174,9 +174,8 @@ impl<'a> Relay<'a> {
             return false;
         }
         if self.client_done {
-            self.finished = true;
-            self.channel.finish();
-            return true;
+            self.finished = self.channel.finish();
+            return self.finished;
         }
         match self.next {
             Next::Client => self.read_client(),
@@ -383,6 +382,7 @@ impl<'a> Relay<'a> {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, reading && !self.host_over);
         flags.set(PollFlags::OUT, sending);
+        let watch_at = self.channel.watch_at().filter(|_| !self.host_over);
         let host = self.channel.interest(!sending).map(|interest| interest.filter(|_| !self.host_over));
         let stop = if self.stopping { PollFlags::empty() } else { PollFlags::IN };
         // Where nothing is wanted of a side, its place is taken by one that stays silent: poll would report a hang-up
@@ -395,13 +395,24 @@ impl<'a> Relay<'a> {
             receiving.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
             taking.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
         ];
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let left = left.or((!self.at_rest).then_some(REST_AFTER));
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let until = self.deadline.into_iter().chain(watch_at).min();
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let rest = (!self.at_rest && self.deadline.is_none()).then_some(REST_AFTER);
+        let timeout = left.into_iter().chain(rest).min().and_then(|left| Timespec::try_from(left).ok());
         let ready = rustix::event::poll(&mut polled, timeout.as_ref());
         self.at_rest = ready == Ok(0);
         if self.at_rest {
             self.release();
+            self.watch(watch_at);
+        }
+    }
+
+    /// Looks after a host that may have gone without a word, when it is time to.
+    fn watch(&mut self, at: Option<Instant>) {
+        if at.is_some_and(|at| at <= Instant::now())
+            && let Err(error) = self.channel.watch()
+        {
+            self.end_host(&error);
         }
     }
 

@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, QUERY_RING, encode_poll};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use sys::virtgpu::{Node, Param};
 
-use super::{Unavailable, Virtgpu};
+use super::fence::is_signalled_within;
+use super::{RenderNode, Unavailable, Virtgpu, probe};
 use crate::channel::ChannelError;
 use crate::channel::offer::Offer;
+use crate::error::says;
 
 const FOLDER: &str = "/dev/dri";
 const DRIVER: &str = "virtio_gpu";
@@ -20,11 +22,21 @@ const RINGS: u32 = 2;
 /// How long the host may take to answer at all. Together with the rest it stays below five seconds.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
+/// Opens the render node anew, with a cross-domain context of its own.
+pub(super) type Opener = Arc<dyn Fn() -> Result<Box<dyn RenderNode>, Errno> + Send + Sync>;
+
 /// A virtio-gpu device whose host leads to an X server. Shown, it says so.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Device {
     path: PathBuf,
+    open: Opener,
     offer: Offer,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({self})")
+    }
 }
 
 impl fmt::Display for Device {
@@ -39,16 +51,33 @@ impl Device {
     /// uses of the GPU too; so a quarter of it stays free.
     pub(crate) const CLIENTS_MAX: usize = 64;
 
-    /// A context for a client.
-    pub(crate) fn open(&self) -> Result<Virtgpu, ChannelError> {
-        let node = Node::open(&self.path).and_then(|node| {
-            init_context(&node)?;
+    /// The device whose render node `open` opens, if its host leads to an X server. `path` is its name in messages.
+    pub fn examine<F>(path: PathBuf, open: F) -> Result<Self, Unavailable>
+    where
+        F: Fn() -> Result<Box<dyn RenderNode>, Errno> + Send + Sync + 'static,
+    {
+        let node = open().map_err(|errno| Unavailable::Open { path: path.clone(), errno })?;
+        let mut offer = check(node.as_ref(), &path)?;
+        drop(node);
+        let open: Opener = Arc::new(move || {
+            let node = open()?;
+            node.init_context(CAPSET_ID, RINGS, 1 << CHANNEL_RING)?;
             Ok(node)
         });
-        let node = node.map_err(|errno| ChannelError {
-            why: format!("can't open {}: {}", self.path.display(), std::io::Error::from(errno)),
+        offer.dialect = offer.dialect.or_else(|| probe::dialect(&open));
+        Ok(Self { path, open, offer })
+    }
+
+    /// A context for a client.
+    pub(crate) fn open(&self) -> Result<Virtgpu, ChannelError> {
+        let node = (self.open)().map_err(|errno| ChannelError {
+            why: format!("can't open {}: {}", self.path.display(), says(errno)),
         })?;
         Ok(Virtgpu::new(node))
+    }
+
+    pub(in crate::channel) const fn offer(&self) -> Offer {
+        self.offer
     }
 }
 
@@ -58,8 +87,9 @@ pub(crate) fn find(named: Option<&Path>) -> Result<Device, Unavailable> {
         Some(path) => path.to_owned(),
         None => search(Path::new(FOLDER))?,
     };
-    let node = open(&path)?;
-    check(&node, path)
+    open(&path)?;
+    let node = path.clone();
+    Device::examine(path, move || Ok(Box::new(Node::open(&node)?)))
 }
 
 /// The first render node of the driver. One that can't be opened might be it, so it is told of if no other is found.
@@ -89,48 +119,34 @@ fn open(path: &Path) -> Result<Node, Unavailable> {
     Err(Unavailable::OtherDriver { path: path.to_owned(), driver })
 }
 
-fn init_context(node: &Node) -> Result<(), Errno> {
-    node.init_context(CAPSET_ID, RINGS, 1 << CHANNEL_RING)
-}
-
-fn check(node: &Node, path: PathBuf) -> Result<Device, Unavailable> {
+/// What the host offers, once it is clear that contexts can be made and that it answers.
+fn check(node: &dyn RenderNode, path: &Path) -> Result<Offer, Unavailable> {
+    let path = || path.to_owned();
     let needed = [Param::Features3d, Param::ResourceBlob, Param::ContextInit];
     if needed.iter().any(|param| node.param(*param) == 0) {
-        return Err(Unavailable::NoContextInit { path });
+        return Err(Unavailable::NoContextInit { path: path() });
     }
     if node.param(Param::SupportedCapsetIds) & (1 << CAPSET_ID) == 0 {
-        return Err(Unavailable::NoCapset { path });
+        return Err(Unavailable::NoCapset { path: path() });
     }
-    let os = |doing| {
-        let path = path.clone();
-        move |errno| Unavailable::Os { path, doing, errno }
-    };
-    init_context(node).map_err(os("making a context"))?;
+    let os = |doing| move |errno| Unavailable::Os { path: path(), doing, errno };
+    node.init_context(CAPSET_ID, RINGS, 1 << CHANNEL_RING).map_err(os("making a context"))?;
     // Before the capset is asked for: that call can't be given a time limit.
     if !answers(node).map_err(os("submitting a command"))? {
-        return Err(Unavailable::Silent { path, limit: ANSWER_MAX });
+        return Err(Unavailable::Silent { path: path(), limit: ANSWER_MAX });
     }
     let mut capset = [0; CAPSET_EXTENDED_BYTES];
-    node.capset(CAPSET_ID, 0, &mut capset).map_err(os("asking for the capset"))?;
+    node.capset(CAPSET_ID, &mut capset).map_err(os("asking for the capset"))?;
     match Offer::from_capset(&capset) {
-        Ok(Some(offer)) => Ok(Device { path, offer }),
-        Ok(None) => Err(Unavailable::NoChannel { path }),
-        Err(error) => Err(Unavailable::Misbehaved { path, why: error.to_string() }),
+        Ok(offer) => offer.ok_or_else(|| Unavailable::NoChannel { path: path() }),
+        Err(error) => Err(Unavailable::Misbehaved { path: path(), why: error.to_string() }),
     }
 }
 
 /// Whether the host carries out commands: a POLL on the ring of queries is one that has nothing to wait for.
-fn answers(node: &Node) -> Result<bool, Errno> {
+fn answers(node: &dyn RenderNode) -> Result<bool, Errno> {
     let fence = node.execbuffer(&encode_poll(), Some(QUERY_RING), true)?;
-    let Some(fence) = fence else { return Ok(false) };
-    let limit = Timespec::try_from(ANSWER_MAX).map_err(|_| Errno::INVAL)?;
-    loop {
-        match poll(&mut [PollFd::new(&fence, PollFlags::IN)], Some(&limit)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
+    fence.map_or(Ok(false), |fence| is_signalled_within(&fence, ANSWER_MAX))
 }
 
 #[cfg(test)]
@@ -164,12 +180,5 @@ mod tests {
         );
         let error = find(Some(Path::new("/dev/null"))).unwrap_err();
         assert_eq!(error, Unavailable::OtherDriver { path: "/dev/null".into(), driver: None });
-    }
-
-    #[test]
-    fn a_node_that_may_not_be_opened_is_told_of_rather_than_one_of_another_driver() {
-        let path = PathBuf::from("/dev/dri/renderD128");
-        let error = Unavailable::Open { path, errno: Errno::ACCESS };
-        assert!(sentence(&error).contains("denied") && sentence(&error).contains("render"), "{error}");
     }
 }

@@ -5,17 +5,19 @@
 //! waits in the kernel, where no signal reaches it. [`Window`] keeps that from happening.
 
 mod device;
+mod fence;
+mod node;
+mod probe;
 mod unavailable;
 mod window;
 
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, QUERY_RING};
 use rustix::event::PollFlags;
 use rustix::param::page_size;
 use sys::SharedMap;
-use sys::virtgpu::Node;
 
 use super::cross_domain::Driver;
 use super::{ChannelError, Interest};
@@ -23,18 +25,26 @@ use window::Window;
 
 pub use self::device::Device;
 pub(super) use self::device::find;
+pub(super) use self::fence::is_signalled;
+pub use self::node::RenderNode;
+pub(super) use self::probe::ONE_PIXEL;
 pub use self::unavailable::Unavailable;
 
 /// A context of its own on a render node.
-#[derive(Debug)]
 pub struct Virtgpu {
-    node: Node,
+    node: Box<dyn RenderNode>,
     window: Window,
+}
+
+impl std::fmt::Debug for Virtgpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Virtgpu {{ window: {:?} }}", self.window)
+    }
 }
 
 impl Virtgpu {
     /// Uses a node whose context has been initialized.
-    fn new(node: Node) -> Self {
+    fn new(node: Box<dyn RenderNode>) -> Self {
         Self { node, window: Window::default() }
     }
 }
@@ -42,14 +52,14 @@ impl Virtgpu {
 impl Driver for Virtgpu {
     fn capset(&mut self) -> Result<Vec<u8>, ChannelError> {
         let mut capset = vec![0; CAPSET_EXTENDED_BYTES];
-        self.node.capset(CAPSET_ID, 0, &mut capset)?;
+        self.node.capset(CAPSET_ID, &mut capset)?;
         Ok(capset)
     }
 
     fn create_blob(&mut self, bytes: usize) -> Result<(u32, Arc<SharedMap>), ChannelError> {
         let bytes = bytes.next_multiple_of(page_size());
-        let blob = self.node.create_guest_blob(bytes)?;
-        Ok((blob.resource_id, Arc::new(self.node.map(blob, bytes)?)))
+        let (resource_id, map) = self.node.create_guest_blob(bytes)?;
+        Ok((resource_id, Arc::new(map)))
     }
 
     fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError> {
@@ -66,12 +76,16 @@ impl Driver for Virtgpu {
         Ok(commands.len())
     }
 
+    fn query(&mut self, commands: &[u8]) -> Result<Option<OwnedFd>, ChannelError> {
+        Ok(self.node.execbuffer(commands, Some(QUERY_RING), true)?)
+    }
+
     fn read_event(&mut self) -> Result<bool, ChannelError> {
         Ok(self.node.read_event()?)
     }
 
     fn receiving(&self) -> Option<Interest<'_>> {
-        Some((self.node.as_fd(), PollFlags::IN))
+        Some((self.node.events(), PollFlags::IN))
     }
 
     fn sending(&self) -> Option<Interest<'_>> {

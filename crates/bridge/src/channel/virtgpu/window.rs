@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+
+use super::fence::is_signalled;
 
 /// Submissions that share a fence: each fence costs three system calls.
 const GROUP: usize = 2;
@@ -55,15 +56,6 @@ impl Window {
     /// The fence that has to be signalled before another one may be submitted.
     pub(super) fn waiting_for(&self) -> Option<BorrowedFd<'_>> {
         self.fences.front().filter(|_| self.fences.len() >= GROUPS_MAX).map(AsFd::as_fd)
-    }
-}
-
-fn is_signalled(fence: &OwnedFd) -> Result<bool, Errno> {
-    let mut polled = [PollFd::new(fence, PollFlags::IN)];
-    match poll(&mut polled, Some(&Timespec::default())) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(errno) => Err(errno),
     }
 }
 
