@@ -10,6 +10,7 @@
 mod lab;
 
 use std::path::Path;
+use std::time::Duration;
 
 use lab::{Lab, WAYLAND, X11, Xvfb};
 use x11bridge_testkit::requests::{self, Area};
@@ -88,6 +89,31 @@ fn a_server_that_hangs_up_is_heard_to_its_last_byte() {
     assert_eq!(lab.next_end(), "the X server closed the connection");
 }
 
+/// Rutabaga has no half-close, so the context's end has to be the stream's.
+#[test]
+fn a_client_that_leaves_is_gone_from_the_server_at_once() {
+    let lab = Lab::new(&[X11]);
+    let (mut client, mut server) = lab.pair(ORDER);
+    let image = requests::request(ORDER, 72, 2, &vec![1; 100_000]);
+    client.request(&image).unwrap();
+    drop(client);
+    // Much less than the bridge waits for a server that has something to say.
+    server.stream.socket().set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert!(server.stream.receive_to_end().unwrap() == image);
+    assert_eq!(lab.next_end(), "the client closed its connection");
+}
+
+#[test]
+fn a_client_that_says_no_more_still_hears_the_answers() {
+    let lab = Lab::new(&[X11]);
+    let (mut client, mut server) = lab.pair(ORDER);
+    client.request(&requests::get_input_focus(ORDER)).unwrap();
+    client.stream.socket().shutdown(std::net::Shutdown::Write).unwrap();
+    server.request().unwrap();
+    server.reply(5, &[], &vec![1; 50_000]).unwrap();
+    assert_eq!(client.packet().unwrap().bytes.len(), 50_032);
+}
+
 /// Rutabaga's worker halts then without a word.
 #[test]
 fn a_server_that_dies_with_requests_unread_ends_its_clients_all_the_same() {
@@ -115,7 +141,7 @@ fn a_stopped_server_is_not_taken_for_a_dead_one() {
     let (mut client, mut server) = lab.pair(ORDER);
     client.request(&requests::get_input_focus(ORDER)).unwrap();
     // Longer than the bridge waits before it asks, and then for the answer.
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(4));
     server.request().unwrap();
     server.reply(0, &[], &[]).unwrap();
     assert_eq!(client.packet().unwrap().kind(), PacketKind::Reply);

@@ -288,12 +288,15 @@ impl<D: Driver> Channel for CrossDomain<D> {
         Ok(sent)
     }
 
-    /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing; there the
-    /// context's end is the stream's.
+    /// A SEND without bytes: a host of our dialect half-closes its socket. Others take it for nothing.
     fn finish(&mut self) -> bool {
         let mut header = [0; SEND_HEADER_BYTES];
         let encoded = encode_send_header(&mut header, 0, 0, &[]).is_ok();
         !encoded || self.driver.execbuffer(&header, None) != Ok(0)
+    }
+
+    fn half_closes(&self) -> bool {
+        self.dialect == Dialect::X11Bridge
     }
 
     fn receive(

@@ -42,6 +42,12 @@ pub trait Channel {
     /// Says that the client's stream is over, once all is sent, or returns `false` where the host does not take that yet.
     fn finish(&mut self) -> bool;
 
+    /// Whether the end of the client's stream reaches the X server while the other stream goes on. Elsewhere it takes the
+    /// end of the channel.
+    fn half_closes(&self) -> bool {
+        true
+    }
+
     /// Receives into the downlink's room; descriptors that came along are appended to `descriptors`.
     fn receive(
         &mut self,

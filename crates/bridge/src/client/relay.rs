@@ -171,7 +171,7 @@ impl<'a> Relay<'a> {
             return self.send_up();
         }
         if self.finished {
-            return false;
+            return self.leave();
         }
         if self.client_done {
             self.finished = self.channel.finish();
@@ -186,6 +186,18 @@ impl<'a> Relay<'a> {
                 true
             }
         }
+    }
+
+    /// Ends the channel when all is said and the client listens no more, where nothing else ends the client's stream.
+    fn leave(&mut self) -> bool {
+        let mut polled = [PollFd::new(&self.socket, PollFlags::empty())];
+        let gone = !self.channel.half_closes()
+            && rustix::event::poll(&mut polled, Some(&Timespec::default())) == Ok(1);
+        if gone {
+            self.host_over = true;
+            self.client_gone = true;
+        }
+        gone
     }
 
     fn send_up(&mut self) -> bool {
@@ -389,9 +401,12 @@ impl<'a> Relay<'a> {
         // over and over.
         let silent = || PollFd::new(&self.shared.stop, PollFlags::empty());
         let [receiving, taking] = &host;
+        let awaits_its_end = self.finished && !self.channel.half_closes() && !self.client_gone;
+        let client = poll_fd(&self.socket, flags);
+        let client = client.or_else(|| awaits_its_end.then(|| PollFd::new(&self.socket, flags)));
         let mut polled = [
             PollFd::new(&self.shared.stop, stop),
-            poll_fd(&self.socket, flags).unwrap_or_else(silent),
+            client.unwrap_or_else(silent),
             receiving.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
             taking.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
         ];
