@@ -3,6 +3,8 @@
 //!
 //! * [`socket`]: stream sockets that carry descriptors, never blocking, always close-on-exec;
 //! * [`Buffer`]: private pages that go back to the kernel;
+//! * [`FutexPage`]: a word that processes sleep on, in a file that others may truncate;
+//! * [`FutexRing`]: one thread's sleep on many such words;
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel;
 //! * [`Blob`]: such memory in pieces that lie scattered;
@@ -11,6 +13,8 @@
 
 pub mod blob;
 pub mod buffer;
+pub mod futex_page;
+pub mod futex_ring;
 pub mod shared_map;
 pub mod socket;
 pub mod virtgpu;
@@ -18,4 +22,6 @@ pub mod vsock;
 
 pub use blob::{Blob, Piece};
 pub use buffer::Buffer;
+pub use futex_page::FutexPage;
+pub use futex_ring::{Doorbell, FutexRing};
 pub use shared_map::SharedMap;
