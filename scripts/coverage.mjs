@@ -22,7 +22,7 @@ const SUPPORT_CRATES = new Set(['testkit', 'fuzz']);
 
 await runScript(async () => {
   requireMatchingLlvm();
-  await setup({ debian: ['coverage'], build: false });
+  await setup({ debian: ['coverage', 'fences'], build: false });
   rmSync(PROFILES, { recursive: true, force: true });
   mkdirSync(PROFILES, { recursive: true });
   step('cargo', ['test', '--workspace', '--quiet'], ENV);

@@ -27,7 +27,6 @@ export const DEBIAN_PACKAGES = {
   ],
   shims: [
     { name: 'xserver-xorg-dev', why: 'what the X server offers to extensions of it' },
-    { name: 'libxshmfence-dev', why: 'the fences that real clients use' },
     { name: 'libdrm-dev', why: 'the numbers of the DRM interface that Mesa speaks' },
     { name: 'mesa-utils', why: 'glxgears', command: 'glxgears' },
     { name: 'mesa-utils-extra', why: 'es2gears_x11', command: 'es2gears_x11' },
@@ -36,6 +35,9 @@ export const DEBIAN_PACKAGES = {
   peers: [
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
+  ],
+  fences: [
+    { name: 'libxshmfence-dev', why: 'the fences of X11 clients, which ours have to work with' },
   ],
   coverage: [
     { name: 'llvm-22', why: 'reads the coverage data of a Rust that is built on LLVM 22', command: 'llvm-profdata-22' },

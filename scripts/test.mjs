@@ -20,7 +20,7 @@ const COVERAGE = join(ROOT, 'coverage', 'tmp');
 
 await runScript(async () => {
   const chosen = chosenParts(argv.slice(2));
-  await setup({ debian: ['xserver', 'xclients', 'shims', 'peers'] });
+  await setup({ debian: ['xserver', 'xclients', 'shims', 'fences', 'peers'] });
   buildShims();
   compileTests();
   rmSync(COVERAGE, { recursive: true, force: true });

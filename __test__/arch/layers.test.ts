@@ -10,6 +10,7 @@ const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   session: ['x11-wire'],
   sys: [],
   display: [],
+  shmfence: ['sys'],
   events: [],
   device: ['cross-domain', 'session', 'sys', 'x11-wire'],
   host: ['device', 'display', 'events', 'session', 'sys'],

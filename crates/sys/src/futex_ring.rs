@@ -135,6 +135,14 @@ impl FutexRing {
         self.push(&wait.user_data(DOORBELL_TOKEN))
     }
 
+    /// Hands the new waits to the kernel: afterwards each of them either sleeps or is complete.
+    pub fn submit(&mut self) -> Result<(), Errno> {
+        match self.ring.submit().map_err(|error| errno(&error)) {
+            Ok(_) | Err(Errno::INTR | Errno::BUSY) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
     /// Sleeps until something is complete, and appends it to `completions`. One system call.
     pub fn sleep(&mut self, completions: &mut Vec<Completion>) -> Result<(), Errno> {
         match self.ring.submit_and_wait(1).map_err(|error| errno(&error)) {
@@ -164,10 +172,7 @@ impl FutexRing {
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
                 return Ok(());
             }
-            match self.ring.submit().map_err(|error| errno(&error)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
+            self.submit()?;
         }
     }
 }

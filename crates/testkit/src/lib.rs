@@ -16,6 +16,7 @@ mod packet;
 mod raw_client;
 pub mod requests;
 pub mod setup;
+mod xshmfence;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use fake_server::{FakeConnection, FakeServer, Request};
 pub use fd_stream::FdStream;
 pub use packet::{Packet, PacketKind};
 pub use raw_client::RawClient;
+pub use xshmfence::XshmfencePeer;
 
 /// No read or write of this crate blocks longer than this. It guards against hangs and measures nothing.
 pub const HANG_GUARD: Duration = Duration::from_secs(20);
