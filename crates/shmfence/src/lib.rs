@@ -19,7 +19,9 @@
 //!
 //! * [`word`]: what the word means, who may change it, and why no wake is lost;
 //! * [`Fence`]: the word in a file, checked before it is mapped;
-//! * [`Watcher`]: one thread that sleeps on all fences of a process.
+//! * [`Watcher`]: one thread that sleeps on all fences of a process;
+//! * [`Links`]: fences that two kernels have in common, by shared memory or by a relay between two pages. It sends nothing
+//!   itself; the channel between the kernels is the caller's.
 //!
 //! # Files of others
 //!
@@ -39,10 +41,14 @@
 
 mod error;
 mod fence;
+pub mod links;
+pub mod relay;
 pub mod watcher;
 pub mod word;
 
 pub use error::Error;
 pub use fence::Fence;
+pub use links::Links;
+pub use relay::Relay;
 pub use watcher::{Backend, Purpose, Report, Watch, Watcher};
 pub use word::Word;

@@ -8,7 +8,7 @@
 //! Claim: when somebody takes a fence from -1 to 1 and it stays there, a report is made after that.
 //!
 //! For each word the watcher goes round: it *looks* at the value v, *falls asleep* if the word is still v, and *reports*
-//! if v was 1; when the sleep ends, by a wake or at once because the word is another, it goes round again. With
+//! if v was 1 (in a relay always); when the sleep ends, by a wake or at once because the word is another, it goes round again. With
 //! `io_uring` a sleep is a request, so the thread can report after it has fallen asleep. The order matters, see below.
 //!
 //! Let the word become 1 at the time t, and the wake that follows come at w.
@@ -19,8 +19,8 @@
 //!   trigger, with a reset in between that it has missed: it does fall asleep, *and then reports*, after t. Had it
 //!   reported first and fallen asleep then, this trigger would be lost.
 //!
-//! If the fence is reset before the watcher looks, there may be no report; and a waiter in a process that missed the 1 in
-//! the same way would have gone back to sleep as well: waiters look at the word, not at the wake. A report may come
+//! If the fence is reset before the watcher looks, a shared one is not reported; a waiter in a process that missed the 1
+//! in the same way would have gone back to sleep as well: waiters look at the word, not at the wake. A report may come
 //! twice, or for a fence that was reset meanwhile. `no_wake_is_lost` in tests/ checks the claim over every interleaving
 //! that a bounded model has, and that the other order fails it.
 //!
@@ -100,15 +100,16 @@ pub enum Purpose {
     /// The fence's memory is another kernel's too: wakes that come from there by [`crate::word::ALL_BUT_WATCHERS`] must not
     /// be reported, or two watchers echo for ever.
     Shared,
-    /// Any wake may be reported.
+    /// Each wake is reported, whatever the word is: who relays a fence must see to it that the next trigger wakes.
     Relay,
 }
 
 /// What a watcher reports of a fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// It is triggered, or was a moment ago.
-    Triggered,
+    /// It is triggered, or was a moment ago; in a relay: somebody woke its sleepers, which a trigger does, or it is time to
+    /// look for another reason.
+    Woken,
     /// It can't be watched any more; the last report.
     Broken(Error),
 }
@@ -166,7 +167,7 @@ impl Watcher {
         purpose: Purpose,
         report: impl Fn(Report) + Send + Sync + 'static,
     ) -> Result<Watch, Error> {
-        let watched = Watched { fence, report: Box::new(report) };
+        let watched = Watched { fence, purpose, report: Box::new(report) };
         // Relaxed: ids need only differ.
         let id = self.last_id.fetch_add(1, Ordering::Relaxed);
         let hold = match (&self.engine, purpose) {
@@ -214,6 +215,7 @@ impl Drop for Watch {
 /// A fence under watch.
 struct Watched {
     fence: Arc<Fence>,
+    purpose: Purpose,
     report: Reporter,
 }
 
@@ -223,9 +225,14 @@ impl Watched {
         self.fence.value().map_err(|error| self.end(error)).ok()
     }
 
-    /// Reports a value that was looked at, if there is something to report. `false` when the watch is over.
+    /// Whether a value that was looked at is worth a report.
+    fn is_news(&self, value: u32) -> bool {
+        value == TRIGGERED || self.purpose == Purpose::Relay
+    }
+
+    /// Reports what was looked at, if it is news. `false` when the watch is over.
     fn tell(&self, value: u32) -> bool {
-        value != TRIGGERED || self.report(Report::Triggered)
+        !self.is_news(value) || self.report(Report::Woken)
     }
 
     /// Reports that the watch is over.

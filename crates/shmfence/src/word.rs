@@ -121,3 +121,25 @@ pub trait Word {
         Ok(true)
     }
 }
+
+impl<W: Word> Word for std::sync::Arc<W> {
+    fn is(&self, value: u32) -> Result<bool, Error> {
+        W::is(self, value)
+    }
+
+    fn compare_exchange(&self, current: u32, new: u32) -> Result<u32, Error> {
+        W::compare_exchange(self, current, new)
+    }
+
+    fn force(&self) -> Result<(), Error> {
+        W::force(self)
+    }
+
+    fn sleep(&self, expected: u32, mask: NonZeroU32, timeout: Option<Duration>) -> Result<(), Error> {
+        W::sleep(self, expected, mask, timeout)
+    }
+
+    fn wake(&self, mask: NonZeroU32) -> Result<(), Error> {
+        W::wake(self, mask)
+    }
+}

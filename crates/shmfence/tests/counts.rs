@@ -1,5 +1,12 @@
 //! What many fences cost, counted over the whole process: so these tests take turns.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic here is a failed test"
+)]
+
 mod lab;
 
 use std::sync::mpsc::channel;
@@ -32,7 +39,7 @@ fn three_hundred_fences_are_watched_at_once_and_told_apart() {
             .collect();
         for name in (0..300).rev() {
             trigger_with_sleeper(&fences[name], &watches[name]);
-            until("its report", || next(&reports) == (name, Report::Triggered));
+            until("its report", || next(&reports) == (name, Report::Woken));
         }
         let threads = holdings()[0] - before[0];
         match watcher.backend() {

@@ -1,5 +1,12 @@
 //! Our fences and those of the real libxshmfence, in another process, are the same thing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic here is a failed test"
+)]
+
 mod lab;
 
 use std::fs::File;
@@ -14,11 +21,11 @@ use x11bridge_testkit::XshmfencePeer;
 fn pairs() -> Vec<(XshmfencePeer, Fence, File)> {
     let mut theirs = peer();
     let file = theirs.alloc(0).unwrap();
-    let made_there = Fence::open(file.as_fd()).unwrap();
+    let library_fence = Fence::open(file.as_fd()).unwrap();
     let mut guest = peer();
-    let (made_here, memfd) = Fence::create(false).unwrap();
+    let (our_fence, memfd) = Fence::create(false).unwrap();
     guest.map(0, &memfd).unwrap();
-    vec![(theirs, made_there, file), (guest, made_here, memfd.into())]
+    vec![(theirs, library_fence, file), (guest, our_fence, memfd.into())]
 }
 
 /// The same for a file that can be truncated at any time.
@@ -96,7 +103,9 @@ fn all_sleepers_of_both_sides_are_woken_at_once() {
             let sleepers = [(); 3].map(|()| scope.spawn(|| wait(&fence)));
             lab::until("somebody waits", || word_in(&file) == SLEEPING);
             peer.ask("trigger 0").unwrap();
-            sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+            for sleeper in sleepers {
+                sleeper.join().unwrap();
+            }
         });
         assert_eq!(second.answer().unwrap(), 0);
     }

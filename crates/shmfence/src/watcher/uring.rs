@@ -10,7 +10,7 @@ use sys::futex_ring::Completion;
 
 use super::{Command, Queue, Watched, join, spawn};
 use crate::error::Error;
-use crate::word::{TRIGGERED, WATCHER_BIT};
+use crate::word::WATCHER_BIT;
 
 /// The thread, which is told to end by dropping this.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Thread {
         let queue = Arc::new(Queue::default());
         let ring = FutexRing::new(Arc::clone(&queue.doorbell))
             .map_err(|_| Error::Unsupported { what: "futexes in io_uring" })?;
-        let body = Body { queue: Arc::clone(&queue), ring, watched: HashMap::new(), triggered: vec![] };
+        let body = Body { queue: Arc::clone(&queue), ring, watched: HashMap::new(), news: vec![] };
         Ok(Self { queue, handle: Some(spawn(move || body.run())?) })
     }
 
@@ -45,8 +45,8 @@ struct Body {
     queue: Arc<Queue>,
     ring: FutexRing,
     watched: HashMap<u64, Watched>,
-    /// Triggered fences, to be reported once the ring sleeps on them.
-    triggered: Vec<u64>,
+    /// What to report once the ring sleeps on it, with what it was.
+    news: Vec<(u64, u32)>,
 }
 
 impl Body {
@@ -84,14 +84,14 @@ impl Body {
         }
     }
 
-    /// Falls asleep on the fences, then reports those that are triggered: never in the other order.
+    /// Falls asleep on the fences, then reports those that are news: never in the other order.
     fn report(&mut self) -> Result<(), Errno> {
-        if self.triggered.is_empty() {
+        if self.news.is_empty() {
             return Ok(());
         }
         self.ring.submit()?;
-        for id in self.triggered.drain(..) {
-            if self.watched.get(&id).is_some_and(|watched| !watched.tell(TRIGGERED)) {
+        for (id, value) in self.news.drain(..) {
+            if self.watched.get(&id).is_some_and(|watched| !watched.tell(value)) {
                 self.watched.remove(&id);
                 self.ring.cancel(id)?;
             }
@@ -113,8 +113,8 @@ impl Body {
             self.watched.remove(&id);
             return Ok(());
         };
-        if value == TRIGGERED {
-            self.triggered.push(id);
+        if watched.is_news(value) {
+            self.news.push((id, value));
         }
         self.ring.wait(id, Arc::clone(watched.fence.page()), value, WATCHER_BIT)
     }

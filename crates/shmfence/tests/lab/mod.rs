@@ -1,6 +1,7 @@
 //! What the tests share.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
 
 use std::fs::File;
 use std::os::fd::AsFd;

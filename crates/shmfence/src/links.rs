@@ -1,0 +1,224 @@
+//! The fences of one channel by id, each with its link to the other kernel.
+//!
+//! Two ways to link a fence:
+//! * *shared*: the file lies in memory that both kernels map. The word itself needs no help, and while nobody sleeps on it
+//!   no system call is made; but a wake ends at its kernel. So the watcher reports each trigger that saw a sleeper, the
+//!   other side is sent a [`Message::Signal`], and wakes all but its own watcher ([`ALL_BUT_WATCHERS`]), or the two
+//!   would wake each other for ever.
+//! * *relay*: each side has a page of its own; see [`crate::relay`].
+//!
+//! # No wake is lost over a shared link
+//!
+//! Let somebody in the other kernel sleep on the word, which is -1 then. It leaves -1 by a trigger only, which wakes all in
+//! its own kernel: the sleeper itself if it is the same, or the watcher, which reports *after* that step
+//! ([`crate::watcher`]). The signal follows the report, and the wake follows the signal, after the word has become 1 for
+//! both kernels. So the sleeper is asleep before that wake, which ends its sleep, or its kernel compares afterwards and
+//! does not let it sleep.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::fence::Fence;
+use crate::relay::{self, Relay};
+use crate::watcher::{Purpose, Report, Watch, Watcher};
+use crate::word::{ALL_BUT_WATCHERS, TRIGGERED, Word};
+
+/// What the two sides of a link tell each other about one fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// The shared word was triggered: wake those who sleep on it in your kernel.
+    Signal,
+    /// For the other end of a relay.
+    Relay(relay::Message),
+}
+
+/// What comes from the watcher's thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Tell the other side.
+    Send(Message),
+    /// The fence can't be watched any more: the client has truncated its file, or scribbled on it. End the link by
+    /// [`Links::destroy`], and let the other side know.
+    Broken(Error),
+}
+
+/// Takes events with the fence's id, on the watcher's thread; it must be brief.
+type Outbox = Arc<dyn Fn(u32, Event) + Send + Sync>;
+
+/// The linked fences of one channel. Dropping it ends all links.
+pub struct Links {
+    watcher: Arc<Watcher>,
+    outbox: Outbox,
+    by_id: HashMap<u32, Link>,
+    stats: Stats,
+}
+
+/// What is counted over all fences of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Links there ever were.
+    pub links: u64,
+    /// Triggers of the other side that came too late to mean anything.
+    pub stale: u64,
+    /// Fences that were triggered because nobody could say any more when to.
+    pub given_up: u64,
+}
+
+enum Link {
+    Shared { fence: Arc<Fence>, _watch: Watch },
+    Relay { relay: Relay<Arc<Fence>>, watch: Watch },
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Links {{ links: {}, stats: {:?} }}", self.by_id.len(), self.stats)
+    }
+}
+
+impl Links {
+    /// No fences yet. `outbox` is given each event with the fence's id on the watcher's thread, and must be brief.
+    pub fn new(watcher: Arc<Watcher>, outbox: impl Fn(u32, Event) + Send + Sync + 'static) -> Self {
+        Self { watcher, outbox: Arc::new(outbox), by_id: HashMap::new(), stats: Stats::default() }
+    }
+
+    /// Links a fence in memory that both kernels map. An id that is in use loses its old link.
+    pub fn add_shared(&mut self, id: u32, fence: Fence) -> Result<(), Error> {
+        let (fence, outbox) = (Arc::new(fence), Arc::clone(&self.outbox));
+        let watch = self.watcher.watch(Arc::clone(&fence), Purpose::Shared, move |report| {
+            outbox(
+                id,
+                match report {
+                    Report::Woken => Event::Send(Message::Signal),
+                    Report::Broken(error) => Event::Broken(error),
+                },
+            );
+        })?;
+        self.insert(id, Link::Shared { fence, _watch: watch });
+        Ok(())
+    }
+
+    /// Begins to relay a client's fence; returns whether it is triggered now, which [`Links::add_server`] at the other
+    /// side must be told. Call it before anything that names the fence passes.
+    pub fn add_client(&mut self, id: u32, fence: Fence) -> Result<bool, Error> {
+        let triggered = fence.is(TRIGGERED)?;
+        self.add_relay(id, fence, triggered)?;
+        Ok(triggered)
+    }
+
+    /// Makes a page for the server; returns its file, to be handed to it in the place of the client's.
+    pub fn add_server(&mut self, id: u32, triggered: bool) -> Result<OwnedFd, Error> {
+        let (fence, file) = Fence::create(triggered)?;
+        self.add_relay(id, fence, triggered)?;
+        Ok(file)
+    }
+
+    fn add_relay(&mut self, id: u32, fence: Fence, triggered: bool) -> Result<(), Error> {
+        let (fence, outbox) = (Arc::new(fence), Arc::clone(&self.outbox));
+        let mut relay = Relay::new(Arc::clone(&fence), triggered);
+        let listener = relay.listener();
+        let watch = self.watcher.watch(fence, Purpose::Relay, move |report| {
+            let result = match report {
+                Report::Woken => listener.woken(),
+                Report::Broken(error) => Err(error),
+            };
+            match result {
+                Ok(None) => {}
+                Ok(Some(message)) => outbox(id, Event::Send(Message::Relay(message))),
+                Err(error) => outbox(id, Event::Broken(error)),
+            }
+        })?;
+        let message = relay.start()?;
+        watch.look_again();
+        self.insert(id, Link::Relay { relay, watch });
+        if let Some(message) = message {
+            (self.outbox)(id, Event::Send(Message::Relay(message)));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, id: u32, link: Link) {
+        self.stats.links += 1;
+        self.by_id.insert(id, link);
+    }
+
+    /// A request that names a fence is about to pass to the server. The message, if there is one, must be carried out at
+    /// the other side before the request is. Nothing for an id that is not linked.
+    pub fn before_request(&mut self, id: u32) -> Result<Option<Message>, Error> {
+        self.relay(id, Relay::before_request)
+    }
+
+    /// The same for a request by which the server resets the fence, SYNC's `ResetFence`.
+    pub fn before_reset_request(&mut self, id: u32) -> Result<Option<Message>, Error> {
+        self.relay(id, Relay::before_reset_request)
+    }
+
+    /// The other side has told something about a fence. What is returned goes back to it. Nothing for an id that is not
+    /// linked (any more), or a message that is not for its kind of link.
+    pub fn receive(&mut self, id: u32, message: Message) -> Result<Option<Message>, Error> {
+        match (message, self.by_id.get(&id)) {
+            (Message::Signal, Some(Link::Shared { fence, .. })) => {
+                fence.wake(ALL_BUT_WATCHERS).map(|()| None)
+            }
+            (Message::Relay(message), _) => self.relay(id, |relay| relay.receive(message)),
+            (Message::Signal, _) => Ok(None),
+        }
+    }
+
+    /// Ends a link in order; a second time it does nothing.
+    pub fn destroy(&mut self, id: u32) {
+        if let Some(Link::Relay { relay, .. }) = self.by_id.remove(&id) {
+            self.stats.stale += relay.stale();
+        }
+    }
+
+    /// Ends a link because the other side is lost, and triggers this side's page: whoever sleeps on it must not do so for
+    /// ever.
+    pub fn give_up(&mut self, id: u32) {
+        let waiting = match self.by_id.get_mut(&id) {
+            Some(Link::Relay { relay, .. }) => relay.give_up(),
+            Some(Link::Shared { fence, .. }) => {
+                fence.is(TRIGGERED).and_then(|is| fence.trigger().map(|()| !is))
+            }
+            None => Ok(false),
+        };
+        // A page that is gone has no sleepers that anybody could wake.
+        self.stats.given_up += u64::from(waiting.unwrap_or(false));
+        self.destroy(id);
+    }
+
+    /// [`Links::give_up`] for all.
+    pub fn give_up_all(&mut self) {
+        let ids: Vec<u32> = self.by_id.keys().copied().collect();
+        for id in ids {
+            self.give_up(id);
+        }
+    }
+
+    /// How many fences are linked.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Counters; those of a fence that is linked are added when its link ends.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn relay(
+        &mut self,
+        id: u32,
+        act: impl FnOnce(&mut Relay<Arc<Fence>>) -> Result<Option<relay::Message>, Error>,
+    ) -> Result<Option<Message>, Error> {
+        let Some(Link::Relay { relay, watch }) = self.by_id.get_mut(&id) else { return Ok(None) };
+        let message = act(relay)?;
+        watch.look_again();
+        Ok(message.map(Message::Relay))
+    }
+}
