@@ -1,4 +1,4 @@
-//! What many fences cost, counted over the whole process: so these tests take turns.
+//! What fences leave behind, counted over the whole process: so this is the only test in it.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,50 +10,12 @@
 mod lab;
 
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, PoisonError};
 
-use lab::{fence, next, trigger_with_sleeper, until, watch, watchers};
-use shmfence::{Backend, Purpose, Report};
-
-static TURN: Mutex<()> = Mutex::new(());
-
-/// How many threads, descriptors and mappings this process has.
-fn holdings() -> [usize; 3] {
-    let entries = |path| std::fs::read_dir(path).unwrap().count();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let fences = maps.lines().filter(|line| line.contains("/memfd:x11bridge-fence"));
-    [entries("/proc/self/task"), entries("/proc/self/fd"), fences.count()]
-}
-
-#[test]
-fn three_hundred_fences_are_watched_at_once_and_told_apart() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    for watcher in watchers() {
-        let before = holdings();
-        let (sender, reports) = channel();
-        let fences: Vec<_> = (0..300).map(|_| fence()).collect();
-        let watches: Vec<_> = fences
-            .iter()
-            .enumerate()
-            .map(|(name, fence)| watch(&watcher, fence, Purpose::Relay, name, &sender))
-            .collect();
-        for name in (0..300).rev() {
-            trigger_with_sleeper(&fences[name], &watches[name]);
-            until("its report", || next(&reports) == (name, Report::Woken));
-        }
-        let threads = holdings()[0] - before[0];
-        match watcher.backend() {
-            Backend::IoUring => assert_eq!(threads, 0, "beside the watcher's one"),
-            Backend::FutexWaitv => assert_eq!(threads, 3),
-            _ => assert_eq!(threads, 300),
-        }
-        drop(watches);
-    }
-}
+use lab::{fence, holdings, trigger_with_sleeper, until, watch, watchers};
+use shmfence::{Backend, Purpose};
 
 #[test]
 fn thousands_of_fences_leave_nothing_behind() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for watcher in watchers() {
         let (sender, _reports) = channel();
         let round = || {
