@@ -1,16 +1,19 @@
 //! The client's stream: requests on their way to the host.
 
+use x11_wire::ByteOrder;
 use x11_wire::extension::{
     self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, DRI3_FREE_SYNCOBJ, DRI3_IMPORT_SYNCOBJ,
     DRI3_QUERY_VERSION, DRI3_SET_DRM_DEVICE_IN_USE, Descriptors, Extension, PRESENT_PIXMAP_SYNCED,
     PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
 };
+use x11_wire::message::{BAD_ACCESS, BAD_REQUEST};
 use x11_wire::request::{EXTENSION_FIRST, Head, NO_OPERATION, RequestHead, UNASSIGNED};
 
 use crate::descriptors::{Marks, Queue};
 use crate::extensions::Class;
-use crate::limits::PENDING_MAX;
+use crate::limits::{EXTENSION_NAME_MAX, PENDING_MAX};
 use crate::pending::{Answer, Pending};
+use crate::policy::{Enforcer, Ruling};
 use crate::session::{Next, Progress, Session, Violation};
 
 /// No System V segment has this number, so a server answers an Attach of it with an `Access` error.
@@ -71,11 +74,17 @@ impl<F> Session<F> {
                 }
             };
             let class = self.extensions.class(head.major);
-            if class != Class::Plain {
+            let ruled = self.enforcer.as_ref().is_some_and(|enforcer| !enforcer.passes(head, rest));
+            if class != Class::Plain || ruled {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
-                match self.judge(class, head, rest, at, marks) {
+                let verdict = if ruled {
+                    self.rule(class, head, rest, at, marks)
+                } else {
+                    self.judge(class, head, rest, at, marks)
+                };
+                match verdict {
                     Verdict::Pass(answer) => self.remember(rest, answer),
                     Verdict::Hold => break,
                     Verdict::Stall => {
@@ -121,8 +130,62 @@ impl<F> Session<F> {
         }
     }
 
+    /// Carries out the policy, and if the request passes decides on it like on any other.
+    fn rule(
+        &mut self,
+        class: Class,
+        head: RequestHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) -> Verdict {
+        // A request is looked at once: what else might hold it up comes first.
+        if matches!(class, Class::Known(_)) && !has(rest, head, DESCRIPTOR_REQUEST_MAX) {
+            return Verdict::Hold;
+        }
+        if class != Class::Plain && self.pending.len() >= PENDING_MAX {
+            return Verdict::Stall;
+        }
+        let Some(enforcer) = &mut self.enforcer else { return Verdict::Hold };
+        let ruling = enforcer.rule(head, rest);
+        if self.pending.len() >= PENDING_MAX && matches!(ruling, Ruling::Deny(..) | Ruling::Blank) {
+            return Verdict::Stall;
+        }
+        match ruling {
+            Ruling::Hold => Verdict::Hold,
+            Ruling::Stall => Verdict::Stall,
+            Ruling::Pass if class == Class::Plain => Verdict::Pass(None),
+            Ruling::Pass => self.judge(class, head, rest, at, marks),
+            Ruling::Deny(code, value) => {
+                self.close_descriptors(class, head, rest);
+                self.refuse(head, rest, code, value)
+            }
+            Ruling::Ignore => {
+                self.close_descriptors(class, head, rest);
+                self.denied += 1;
+                set_opcodes(rest, NO_OPERATION);
+                Verdict::Pass(None)
+            }
+            // Blanking another request's answer would let this one's through. Some servers number an answer of MIT-SHM
+            // wrongly for clients of the other byte order, so that these can make their answers uncertain.
+            Ruling::Blank if !self.answers_are_certain() || self.order == ByteOrder::Big => {
+                self.refuse(head, rest, BAD_ACCESS, 0)
+            }
+            Ruling::Blank => Verdict::Pass(Some(Answer::Blank)),
+        }
+    }
+
+    /// The descriptors of a request that does not reach the server.
+    fn close_descriptors(&mut self, class: Class, head: RequestHead, rest: &[u8]) {
+        if let Class::Known(extension) = class
+            && let Some(Descriptors::Request(fds)) = extension::descriptors(extension, head.minor)
+        {
+            self.client.descriptors.discard(fds.count(rest, head.header));
+        }
+    }
+
     fn query_extension(&self, head: RequestHead, rest: &[u8]) -> Verdict {
-        if !has(rest, head, head.header + 4 + Extension::NAME_MAX) {
+        if !has(rest, head, head.header + 4 + EXTENSION_NAME_MAX) {
             return Verdict::Hold;
         }
         let name_len = self.order.u16_at(rest, head.header).map_or(0, usize::from);
@@ -132,15 +195,28 @@ impl<F> Session<F> {
         let name = rest.get(from..from + name_len).filter(|_| fits);
         // What is learnt opens an opcode to the client, so it must rest on this request's answer and no other's.
         let certain = self.answers_are_certain();
-        let learn = || Answer::Extension(name.and_then(Extension::from_name));
-        Verdict::Pass(Some(if certain { learn() } else { Answer::Absent }))
+        let policy = self.enforcer.as_deref().map(Enforcer::policy);
+        let hidden = policy.is_some_and(|policy| policy.hides(name.unwrap_or_default()));
+        let learn = || Answer::Extension {
+            extension: name.and_then(Extension::from_name),
+            group: policy.map_or(0, |policy| policy.group_number(name.unwrap_or_default())),
+        };
+        Verdict::Pass(Some(if certain && !hidden { learn() } else { Answer::Absent }))
     }
 
-    /// Lets the server refuse the request: an opcode that it does not know, at the same place in the sequence.
+    /// Lets the server refuse a request that it does not know.
     fn deny(&mut self, head: RequestHead, rest: &mut [u8]) -> Verdict {
+        // Without an extension there is no minor opcode either.
+        self.refuse(RequestHead { minor: 0, ..head }, rest, BAD_REQUEST, 0)
+    }
+
+    /// Lets the server refuse the request at its place in the sequence: its opcode becomes one that no server has. The
+    /// error that comes back gets this code, this value, and the opcodes that the client used.
+    fn refuse(&mut self, head: RequestHead, rest: &mut [u8], code: u8, value: u32) -> Verdict {
         set_opcodes(rest, UNASSIGNED);
         self.denied += 1;
-        Verdict::Pass(Some(Answer::Denied { major: head.major }))
+        let minor = if head.major < EXTENSION_FIRST { 0 } else { head.minor };
+        Verdict::Pass(Some(Answer::Denied { major: head.major, minor, code, value }))
     }
 
     fn known(

@@ -3,7 +3,7 @@
 use x11_wire::extension::{
     DRI3_VERSION, PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
 };
-use x11_wire::message::{Kind, MessageHead};
+use x11_wire::message::{Kind, MessageHead, rewrite_error};
 use x11_wire::request::UNASSIGNED;
 use x11_wire::sequence::widen;
 use x11_wire::setup::{SetupReply, SetupStatus};
@@ -12,12 +12,15 @@ use crate::client::pass_body;
 use crate::descriptors::{Marks, Queue};
 use crate::limits::HOST_HELD_MAX;
 use crate::pending::{Answer, Pending};
+use crate::policy::Enforcer;
 use crate::session::{Session, Violation};
 
 /// With fewer requests under way than this, 16 bits tell before from after.
 const UNAMBIGUOUS: u64 = 32_768;
 /// The last version of DRI3 whose requests name neither timelines nor devices.
 const DRI3_WITHOUT_TIMELINES: (u32, u32) = (1, 2);
+/// Offset of what a reply says, behind its length.
+const REPLY_BODY: usize = 8;
 /// Offset of the major opcode in an error.
 const ERROR_MAJOR: usize = 10;
 
@@ -86,6 +89,10 @@ impl<F> Session<F> {
     /// The length of the set-up reply at the start of `rest`; `None` while its header is not whole.
     fn begin_set_up(&mut self, rest: &[u8]) -> Option<u64> {
         let reply = SetupReply::parse(self.order, rest)?;
+        if let Some(enforcer) = self.enforcer.as_mut().filter(|_| reply.status == SetupStatus::Success) {
+            let (base, mask) = SetupReply::resource_ids(self.order, rest)?;
+            enforcer.join(base, mask);
+        }
         self.host.phase = if reply.status == SetupStatus::Success { Phase::Messages } else { Phase::Refused };
         Some(reply.len as u64)
     }
@@ -98,8 +105,15 @@ impl<F> Session<F> {
         marks: &mut Marks<F>,
     ) -> Result<Option<u64>, Violation> {
         let Some(head) = MessageHead::parse(self.order, rest) else { return Ok(None) };
+        // A server that numbers an answer wrongly, as some do for clients of the other byte order, must not leave what it
+        // answered in the way of all that come later.
+        if let Some(wire) =
+            head.sequence.filter(|wire| head.kind != Kind::Event && !self.pending.is_next(*wire))
+        {
+            self.advance(wire);
+        }
         if let (Kind::Reply, Some(wire)) = (head.kind, head.sequence)
-            && self.pending.awaits_list(wire)
+            && self.pending.awaits_whole(wire)
         {
             if head.len > HOST_HELD_MAX as u64 {
                 return Err(Violation::HostListTooLong { bytes: head.len });
@@ -111,7 +125,12 @@ impl<F> Session<F> {
         match head.kind {
             Kind::Reply => self.host.replies += 1,
             Kind::Error => self.host.errors += 1,
-            Kind::Event => self.host.events += 1,
+            Kind::Event => {
+                self.host.events += 1;
+                if let Some(enforcer) = &mut self.enforcer {
+                    enforcer.notice(rest);
+                }
+            }
         }
         if let Some(wire) = head.sequence {
             if let Some(pending) = self.match_pending(head.kind, wire, rest) {
@@ -176,7 +195,7 @@ impl<F> Session<F> {
         marks: &mut Marks<F>,
     ) {
         match (answer, head.kind) {
-            (Answer::Extension(extension), Kind::Reply) => {
+            (Answer::Extension { extension, group }, Kind::Reply) => {
                 let Some(reply) = QueryExtensionReply::parse(rest).filter(|reply| reply.present) else {
                     return;
                 };
@@ -184,11 +203,17 @@ impl<F> Session<F> {
                     QueryExtensionReply::hide(rest);
                 } else {
                     self.extensions.learn(reply.major, extension);
+                    if let Some(enforcer) = &mut self.enforcer {
+                        enforcer.learn(reply.major, group);
+                    }
                 }
             }
             (Answer::Absent, Kind::Reply) => QueryExtensionReply::hide(rest),
             (Answer::ExtensionList, Kind::Reply) => {
-                hide_in_list(self.order, rest, |name| self.extensions.hides_name(name));
+                let policy = self.enforcer.as_deref().map(Enforcer::policy);
+                hide_in_list(self.order, rest, |name| {
+                    self.extensions.hides_name(name) || policy.is_some_and(|policy| policy.hides(name))
+                });
             }
             (Answer::Descriptors, Kind::Reply) => {
                 let count = rest.get(1).copied().map_or(0, usize::from);
@@ -199,12 +224,19 @@ impl<F> Session<F> {
                 let capabilities = self.order.u32_at(rest, PRESENT_CAPABILITIES).unwrap_or(0);
                 self.order.put_u32(rest, PRESENT_CAPABILITIES, capabilities & !PRESENT_CAPABILITY_SYNCOBJ);
             }
-            (Answer::Denied { major }, Kind::Error) => {
-                if let Some(named) = rest.get_mut(ERROR_MAJOR).filter(|named| **named == UNASSIGNED) {
-                    *named = major;
-                }
+            (Answer::Denied { major, minor, code, value }, Kind::Error)
+                if rest.get(ERROR_MAJOR) == Some(&UNASSIGNED) =>
+            {
+                rewrite_error(self.order, rest, code, value, major, minor.into());
             }
+            (Answer::Blank, Kind::Reply) => blank(rest, head.len),
             _ => {}
         }
     }
+}
+
+/// Takes everything out of a reply but its kind, second byte, sequence number and length.
+fn blank(rest: &mut [u8], len: u64) {
+    let own = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
+    rest.get_mut(REPLY_BODY..own).unwrap_or_default().fill(0);
 }

@@ -21,12 +21,15 @@ mod handshake;
 mod host;
 mod limits;
 mod pending;
+mod policy;
 mod session;
 
 pub use descriptors::{Mark, Marks};
 pub use extensions::{Carries, Offers};
 pub use handshake::{Cookie, Handshake, HandshakeError, Step};
 pub use limits::{
-    CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, HOST_HELD_MAX, PENDING_MAX,
+    CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, EXTENSION_NAME_MAX, HOST_HELD_MAX,
+    PENDING_MAX, REQUESTED_MAX,
 };
+pub use policy::{Policy, Side, TableError};
 pub use session::{Counters, Next, Progress, Session, Violation};

@@ -21,3 +21,11 @@ pub const DESCRIPTORS_QUEUED_MAX: usize = 256;
 /// A descriptor that no message has claimed when this many bytes have followed it is closed and counted. A library
 /// sends descriptors at most one output buffer (16 KiB in libxcb) ahead of their request.
 pub const DESCRIPTOR_DISTANCE_MAX: u64 = 1 << 20;
+
+/// Properties that a client was asked to write for others and may write under a policy, at most; the oldest are
+/// forgotten. A clipboard's reader asks for a handful at once.
+pub const REQUESTED_MAX: usize = 32;
+
+/// Bytes of the longest extension name that a policy can speak of: what is held back of a `QueryExtension`. The longest
+/// in the field has 26.
+pub const EXTENSION_NAME_MAX: usize = 32;

@@ -17,7 +17,12 @@ pub(crate) enum Answer {
     /// Nothing: it was remembered to keep the order.
     Pass,
     /// Learn the opcode, or hide it.
-    Extension(Option<Extension>),
+    Extension {
+        /// One that a proxy has to know.
+        extension: Option<Extension>,
+        /// The policy's number for it, 0 for none.
+        group: u8,
+    },
     /// Say that there is no such extension, whatever the answer: it might be another request's.
     Absent,
     /// Take hidden names out.
@@ -32,7 +37,15 @@ pub(crate) enum Answer {
     Denied {
         /// The opcode that the client used.
         major: u8,
+        /// The minor opcode; 0 for a core request.
+        minor: u8,
+        /// The error to name.
+        code: u8,
+        /// The resource or value to name.
+        value: u32,
     },
+    /// Say nothing: all behind the reply's first eight bytes becomes zero.
+    Blank,
 }
 
 /// One remembered request.
@@ -54,7 +67,7 @@ pub(crate) struct PendingQueue {
 
 impl PendingQueue {
     pub(crate) fn push(&mut self, pending: Pending) {
-        self.queries += usize::from(matches!(pending.answer, Answer::Extension(_)));
+        self.queries += usize::from(matches!(pending.answer, Answer::Extension { .. }));
         self.queue.push_back(pending);
     }
 
@@ -67,10 +80,17 @@ impl PendingQueue {
         self.queries > 0
     }
 
-    /// Whether a reply with this sequence number is a list of extensions.
-    pub(crate) fn awaits_list(&self, wire: u16) -> bool {
-        let list = |front: &&Pending| front.answer == Answer::ExtensionList && low16(front.sequence) == wire;
-        self.queue.front().as_ref().is_some_and(list)
+    /// Whether an answer with this sequence number would be the oldest request's, or there is none.
+    pub(crate) fn is_next(&self, wire: u16) -> bool {
+        self.queue.front().is_none_or(|front| low16(front.sequence) == wire)
+    }
+
+    /// Whether a reply with this sequence number has to be whole to be looked at: a list of extensions, or one to blank.
+    pub(crate) fn awaits_whole(&self, wire: u16) -> bool {
+        let whole = |front: &&Pending| {
+            matches!(front.answer, Answer::ExtensionList | Answer::Blank) && low16(front.sequence) == wire
+        };
+        self.queue.front().as_ref().is_some_and(whole)
     }
 
     /// The request that a reply with this sequence number answers, if it is remembered. `last_of_several` is what
@@ -102,7 +122,7 @@ impl PendingQueue {
     }
 
     fn pop(&mut self) {
-        if let Some(Pending { answer: Answer::Extension(_), .. }) = self.queue.pop_front() {
+        if let Some(Pending { answer: Answer::Extension { .. }, .. }) = self.queue.pop_front() {
             self.queries -= 1;
         }
         // A burst of round trips must not pin its memory for the life of the connection.
@@ -119,7 +139,8 @@ mod tests {
     fn queue(requests: &[(u64, u8)]) -> PendingQueue {
         let mut queue = PendingQueue::default();
         for &(sequence, major) in requests {
-            let answer = if major == 98 { Answer::Extension(None) } else { Answer::Pass };
+            let answer =
+                if major == 98 { Answer::Extension { extension: None, group: 0 } } else { Answer::Pass };
             queue.push(Pending { sequence, major, answer });
         }
         queue

@@ -1,5 +1,7 @@
 //! The session after the set-up: both streams' state, and what the caller is told.
 
+use std::sync::Arc;
+
 use x11_wire::ByteOrder;
 use x11_wire::message::{BAD_LENGTH, HEADER, encode_error};
 use x11_wire::sequence::low16;
@@ -9,6 +11,7 @@ use crate::descriptors::Marks;
 use crate::extensions::{Carries, Extensions, Offers};
 use crate::host::HostStream;
 use crate::pending::PendingQueue;
+use crate::policy::{Enforcer, Policy, Side};
 
 /// How far a chunk of a client's bytes may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +95,8 @@ pub struct Session<F> {
     pub(crate) client: ClientStream<F>,
     pub(crate) host: HostStream<F>,
     pub(crate) denied: u64,
+    /// What the policy asks for; none where everything is allowed.
+    pub(crate) enforcer: Option<Box<Enforcer>>,
 }
 
 impl<F> Session<F> {
@@ -105,6 +110,29 @@ impl<F> Session<F> {
             client: ClientStream::new(),
             host: HostStream::new(),
             denied: 0,
+            enforcer: None,
+        }
+    }
+
+    /// Puts the client under a policy, before anything is said. `side` is what it shares with the bridge's other
+    /// clients; `atoms` are the numbers that the host has for [`Policy::atoms`], in that order.
+    pub fn obey(&mut self, policy: &Arc<Policy>, side: &Arc<Side>, atoms: Vec<u32>) {
+        self.enforcer =
+            Some(Box::new(Enforcer::new(self.order, Arc::clone(policy), Arc::clone(side), atoms)));
+    }
+
+    /// Strikes the client out of its side: what it owns is nobody's from now on. To be called before the connection to
+    /// the host is closed, for the host may then give the client's ids to another.
+    pub fn leave(&mut self) {
+        if let Some(enforcer) = &mut self.enforcer {
+            enforcer.leave();
+        }
+    }
+
+    /// Tells how often each of the policy's rules applied since the last time, by its label.
+    pub fn take_hits(&mut self, each: impl FnMut(usize, u32)) {
+        if let Some(enforcer) = &mut self.enforcer {
+            enforcer.take_hits(each);
         }
     }
 

@@ -4,6 +4,10 @@ use crate::ByteOrder;
 
 /// Bytes of the smallest message, and of the fixed part of the others.
 pub const HEADER: usize = 32;
+/// The code of a `Request` error.
+pub const BAD_REQUEST: u8 = 1;
+/// The code of an `Access` error.
+pub const BAD_ACCESS: u8 = 10;
 /// The code of a `Length` error.
 pub const BAD_LENGTH: u8 = 16;
 const KEYMAP_NOTIFY: u8 = 11;
@@ -63,6 +67,15 @@ pub fn encode_error(order: ByteOrder, code: u8, sequence: u16, major: u8, minor:
     (out[8], out[9]) = (m0, m1);
     out[10] = major;
     out
+}
+
+/// Makes an error, in place, one of this code about this value, in answer to this request. Its sequence number stays.
+pub fn rewrite_error(order: ByteOrder, error: &mut [u8], code: u8, value: u32, major: u8, minor: u16) {
+    let Some(error) = error.first_chunk_mut::<HEADER>() else { return };
+    let [s0, s1] = [error[2], error[3]];
+    *error = encode_error(order, code, 0, major, minor);
+    (error[2], error[3]) = (s0, s1);
+    order.put_u32(error, 4, value);
 }
 
 #[cfg(test)]

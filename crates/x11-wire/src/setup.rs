@@ -130,6 +130,11 @@ impl SetupReply {
         };
         Some(Self { status, len: REPLY_HEADER + 4 * usize::from(units) })
     }
+
+    /// The base and the mask of the client's resource ids in an accepting reply; `None` while they are not there.
+    pub fn resource_ids(order: ByteOrder, bytes: &[u8]) -> Option<(u32, u32)> {
+        Some((order.u32_at(bytes, 12)?, order.u32_at(bytes, 16)?))
+    }
 }
 
 /// A set-up reply that refuses the client: status *Failed* with `reason`, cut at 254 bytes, and a line feed, as servers
