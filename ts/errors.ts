@@ -19,6 +19,8 @@ export type InvalidOption = Failure<'invalid-option'>;
 export type InvalidConfig = Failure<'invalid-config'>;
 /** The channel that was asked for can't be had here. */
 export type ChannelUnavailable = Failure<'channel-unavailable'>;
+/** A policy can't be read, or one of its rules makes no sense. */
+export type InvalidPolicy = Failure<'invalid-policy'>;
 /** The display number that was asked for belongs to another X server or bridge. */
 export type DisplayTaken = Failure<'display-taken'>;
 /** Every display number that `auto` may try is taken. */
@@ -43,6 +45,7 @@ export type BridgeError =
   | InvalidOption
   | InvalidConfig
   | ChannelUnavailable
+  | InvalidPolicy
   | DisplayTaken
   | NoFreeDisplay
   | SocketTaken
@@ -60,6 +63,7 @@ const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'invalid-option': 'user',
   'invalid-config': 'user',
   'channel-unavailable': 'host',
+  'invalid-policy': 'user',
   'display-taken': 'user',
   'no-free-display': 'user',
   'socket-taken': 'user',
@@ -93,6 +97,7 @@ export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
       return 2;
     case 'invalid-config':
     case 'channel-unavailable':
+    case 'invalid-policy':
     case 'display-taken':
     case 'no-free-display':
     case 'socket-taken':

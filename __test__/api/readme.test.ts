@@ -27,6 +27,7 @@ describe('the README', () => {
     const kinds: Record<BridgeErrorKind, true> = {
       'invalid-option': true,
       'invalid-config': true,
+    'invalid-policy': true,
       'channel-unavailable': true,
       'display-taken': true,
       'no-free-display': true,

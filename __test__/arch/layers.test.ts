@@ -29,9 +29,10 @@ const IMPURE = /\bstd::(fs|net|thread|time|process|env|io)\b/;
 const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
   cli: ['cli', 'config', 'doctor', 'host', 'session', 'errors.ts'],
   doctor: ['doctor', 'config', 'session', 'native', 'errors.ts', 'runtime-dir.ts'],
-  session: ['session', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
+  session: ['session', 'policy', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
   host: ['host', 'native', 'config', 'session', 'emitter.ts', 'errors.ts', 'exit.ts'],
-  native: ['native', 'config', 'errors.ts'],
+  native: ['native', 'policy', 'config', 'errors.ts'],
+  policy: ['policy', 'config', 'errors.ts'],
   config: ['config', 'errors.ts'],
   'index.ts': ['config', 'errors.ts', 'host', 'session'],
   'index.mts': ['index.ts'],

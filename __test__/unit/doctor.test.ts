@@ -13,6 +13,7 @@ const SETTINGS: ResolvedSettings = {
   channel: 'auto',
   renderNode: undefined,
   dri3: 'auto',
+  policy: undefined,
   spin: undefined,
   clientsMax: undefined,
   hostTimeout: undefined,

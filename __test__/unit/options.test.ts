@@ -24,6 +24,7 @@ describe('options', () => {
       channel: 'auto',
       renderNode: undefined,
       dri3: 'auto',
+      policy: undefined,
       spin: undefined,
       clientsMax: undefined,
       hostTimeout: undefined,

@@ -10,6 +10,10 @@ export type ChannelName = 'virtgpu' | 'vsock' | 'tcp' | 'loopback' | 'socket';
 /** A channel as an option names it: a byte pipe with its address. */
 export type ChannelOption = 'auto' | Exclude<ChannelName, 'vsock' | 'tcp'> | `vsock:${number}:${number}` | `tcp:${string}:${number}`;
 
+/** The policies that are built in, the most permissive first. */
+export const PRESET_NAMES = ['open', 'guest'] as const;
+export type PresetName = (typeof PRESET_NAMES)[number];
+
 /** What `startBridge` takes; every field may be left out. */
 export interface BridgeOptions {
   /** The display number to serve, such as `:3`, from `:0` to `:59535`. Default `auto`: the first free one. */
@@ -33,6 +37,11 @@ export interface BridgeOptions {
   renderNode?: string;
   /** Whether clients are offered DRI3: `auto`, the default, where the channel carries buffers; `on` makes it a condition of the start. */
   dri3?: 'auto' | 'on' | 'off';
+  /**
+   * What clients may do: `open` everything (the default), `guest` nothing to windows of others and to the whole screen, or the path of a
+   * file with rules, or its name in the folder `policies` of the configuration.
+   */
+  policy?: string;
   /** How long a thread tries again before it sleeps: `auto` adapts (the default), `off` never, or microseconds from 1 to 1000. */
   spin?: 'auto' | 'off' | number;
   /** How many clients may be connected at once, 1 to 65,536. Default 512. */
@@ -60,6 +69,8 @@ export interface BridgeConfig {
   readonly channel: ChannelOption;
   readonly renderNode: string | undefined;
   readonly dri3: 'auto' | 'on' | 'off';
+  /** a preset, a path or a name; undefined: `open` */
+  readonly policy: string | undefined;
   /** microseconds; undefined: adapts; 0: off */
   readonly spin: number | undefined;
   readonly clientsMax: number | undefined;

@@ -57,6 +57,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
       channel,
       renderNode: yield* read('renderNode'),
       dri3: (yield* read('dri3')) ?? 'auto',
+      policy: yield* read('policy'),
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),

@@ -4,7 +4,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CHANNEL, CHANNEL_ARGUMENT } from './channel.js';
-import { LOG_LEVELS, type SettingName, type Settings } from './options.js';
+import { LOG_LEVELS, PRESET_NAMES, type SettingName, type Settings } from './options.js';
 import { displayNumber, numberFrom, oneOf, textual, wordsOr, type JsonSchema, type ValueType } from './value.js';
 
 /** X11 over TCP uses port 6000 + N, so no display number beyond this one exists. */
@@ -96,6 +96,16 @@ export const SCHEMA: Schema = {
     fallback: 'auto',
     standard: 'auto',
     type: oneOf(['auto', 'on', 'off']),
+    applies: 'start',
+    of: 'bridge',
+  },
+  policy: {
+    key: 'policy',
+    argument: 'open|guest|FILE',
+    help: 'what clients may do: a preset, or a file with rules, by its path or its name in the folder policies of the configuration',
+    fallback: 'open',
+    standard: 'open',
+    type: { ...textual('open, guest, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
     applies: 'start',
     of: 'bridge',
   },

@@ -4,6 +4,7 @@ import { err, ok, type Result } from 'neverthrow';
 import type { HostConfig } from '../config/host-options.js';
 import type { BridgeConfig, LiveConfig } from '../config/options.js';
 import { failure, isErrorKind, isSide, type BridgeError } from '../errors.js';
+import type { PolicyTable } from '../policy/compile.js';
 import { loadAddon } from './addon.js';
 import type * as Binding from './binding.js';
 
@@ -13,9 +14,9 @@ export type { BindingBridge, BindingEvent, BindingHost, BindingHostEvent, Bindin
  * Starts a bridge in the addon.
  * @param onEvents called when `takeEvents` has something after it had nothing
  */
-export function startNative(config: BridgeConfig, runtimeDir: string, onEvents: () => void): Result<Binding.BindingBridge, BridgeError> {
+export function startNative(config: BridgeConfig, policy: PolicyTable | undefined, runtimeDir: string, onEvents: () => void): Result<Binding.BindingBridge, BridgeError> {
   return loadAddon().andThen((addon) => {
-    const started = addon.startBridge(bindingOptions(config, runtimeDir), onEvents);
+    const started = addon.startBridge(bindingOptions(config, policy, runtimeDir), onEvents);
     return isBindingError(started) ? err(bridgeError(started)) : ok(started);
   });
 }
@@ -31,7 +32,7 @@ export function reconfigureNative(native: Binding.BindingBridge, config: LiveCon
   return error ? err(bridgeError(error)) : ok();
 }
 
-function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.BindingOptions {
+function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, runtimeDir: string): Binding.BindingOptions {
   return {
     hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
@@ -40,6 +41,7 @@ function bindingOptions(config: BridgeConfig, runtimeDir: string): Binding.Bindi
     ...(config.display !== undefined && { display: config.display }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),
     ...(config.renderNode !== undefined && { renderNode: config.renderNode }),
+    ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms] } }),
     live: bindingLiveOptions(config),
   };
 }

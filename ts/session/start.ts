@@ -4,6 +4,7 @@ import { err, ok, type Result } from 'neverthrow';
 import type { BridgeConfig } from '../config/options.js';
 import { failure, type BridgeError } from '../errors.js';
 import { startNative } from '../native/index.js';
+import { loadPolicy } from '../policy/load.js';
 import { ensureRuntimeDir } from '../runtime-dir.js';
 import { NativeBridge, type Bridge } from './bridge.js';
 
@@ -16,8 +17,9 @@ export function startSession(config: BridgeConfig, env: NodeJS.ProcessEnv, signa
   if (signal?.aborted) return err(failure('aborted', 'the start was aborted'));
   // The addon calls through the event loop, so never before the bridge is there.
   let bridge: NativeBridge | undefined;
-  return ensureRuntimeDir(config.runtimeDir, env)
-    .andThen((runtimeDir) => startNative(config, runtimeDir, () => bridge?.deliverEvents()))
+  return loadPolicy(config.policy ?? 'open', env)
+    .andThen((policy) => ensureRuntimeDir(config.runtimeDir, env).map((runtimeDir) => ({ policy, runtimeDir })))
+    .andThen(({ policy, runtimeDir }) => startNative(config, policy, runtimeDir, () => bridge?.deliverEvents()))
     .andThen((native) => {
       bridge = new NativeBridge(native);
       if (signal) closeOnAbort(bridge, signal);

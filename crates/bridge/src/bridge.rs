@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use session::{Cookie, Handshake, Offers};
+use session::{Cookie, Handshake, Offers, Policy, Side};
 use sys::socket;
 
 use crate::channel::{ChannelChoice, Route, Wishes};
@@ -53,6 +53,8 @@ pub struct Options {
     pub render_node: Option<PathBuf>,
     /// Whether clients are offered DRI3.
     pub dri3: Dri3,
+    /// What clients may do; `None` allows everything.
+    pub policy: Option<Arc<Policy>>,
     /// What may change later.
     pub live: LiveOptions,
 }
@@ -68,6 +70,7 @@ impl Options {
             channel: ChannelChoice::Auto,
             render_node: None,
             dri3: Dri3::Auto,
+            policy: None,
             live: LiveOptions::default(),
         }
     }
@@ -127,6 +130,10 @@ pub(crate) struct Shared {
     pub(crate) stop: OwnedFd,
     /// The same for threads that are too busy to sleep.
     pub(crate) stopped: AtomicBool,
+    /// What clients may do; `None` where everything is allowed.
+    pub(crate) policy: Option<Arc<Policy>>,
+    /// The clients of this bridge, as a policy sees them.
+    pub(crate) side: Arc<Side>,
     live: Mutex<Arc<LiveOptions>>,
     clients: Mutex<usize>,
     client_left: Condvar,
@@ -153,6 +160,8 @@ impl Shared {
             meter: Meter::default(),
             stop,
             stopped: AtomicBool::default(),
+            policy: options.policy,
+            side: Arc::default(),
             live: Mutex::new(Arc::new(options.live)),
             clients: Mutex::default(),
             client_left: Condvar::new(),

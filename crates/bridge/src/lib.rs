@@ -29,5 +29,6 @@ pub use channel::{ChannelChoice, PipeAddress};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::LiveOptions;
+pub use session::Policy;
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};

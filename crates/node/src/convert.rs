@@ -1,13 +1,15 @@
 //! Conversions between the bridge's types and plain data.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bridge::{ChannelChoice, Dri3, Event, LiveOptions, Options, Side, Stats, Totals};
+use bridge::{ChannelChoice, Dri3, Event, LiveOptions, Options, Policy, Side, Stats, Totals};
 use display::DisplayName;
 
 use crate::values::{
-    BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats, BindingTotals,
+    BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingPolicy, BindingStats,
+    BindingTotals,
 };
 
 pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
@@ -29,8 +31,14 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
             invalid(format!("{:?} is no choice for DRI3; choose auto, on or off", short(&name)))
         })?;
     }
+    out.policy = options.policy.map(policy).transpose()?.map(Arc::new);
     out.live = live_options(options.live);
     Ok(out)
+}
+
+fn policy(policy: BindingPolicy) -> Result<Policy, BindingError> {
+    let BindingPolicy { words, extensions, labels, atoms } = policy;
+    Policy::from_table(&words, extensions, labels, atoms).map_err(|error| invalid(error.to_string()))
 }
 
 pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {

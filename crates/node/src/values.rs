@@ -19,8 +19,23 @@ pub struct BindingOptions {
     pub render_node: Option<String>,
     /// `auto`, `on` or `off`; absent for `auto`.
     pub dri3: Option<String>,
+    /// What clients may do; absent allows everything.
+    pub policy: Option<BindingPolicy>,
     /// What may change later.
     pub live: BindingLiveOptions,
+}
+
+/// A compiled policy.
+#[napi(object)]
+pub struct BindingPolicy {
+    /// The table; crates/session/src/policy/table.rs describes it.
+    pub words: Vec<u32>,
+    /// The extensions that it numbers.
+    pub extensions: Vec<String>,
+    /// What its rules do, in words, for the log.
+    pub labels: Vec<String>,
+    /// The atoms that it numbers.
+    pub atoms: Vec<String>,
 }
 
 /// What may change while a bridge runs, for clients that connect from then on.

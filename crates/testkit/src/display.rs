@@ -20,9 +20,14 @@ pub struct Display {
 impl Display {
     /// Of `name` (`:N`, `:N.S`, a path, `@abstract`), with the cookie from `$XAUTHORITY`.
     pub fn find(name: &str) -> io::Result<Self> {
+        Self::find_with(name, env::var_os("XAUTHORITY").map(PathBuf::from).as_deref())
+    }
+
+    /// The same with the cookie from that file.
+    pub fn find_with(name: &str, xauthority: Option<&Path>) -> io::Result<Self> {
         let number = name.strip_prefix(':').map(|rest| rest.split('.').next().unwrap_or_default());
-        let cookie = match env::var_os("XAUTHORITY") {
-            Some(path) => cookie_for(&fs::read(Path::new(&path))?, number),
+        let cookie = match xauthority {
+            Some(path) => cookie_for(&fs::read(path)?, number),
             None => None,
         };
         let socket = number.map_or_else(|| name.into(), |number| format!("/tmp/.X11-unix/X{number}").into());

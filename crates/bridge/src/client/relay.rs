@@ -19,7 +19,7 @@ use super::set_up::{Accepted, poll_fd};
 use crate::bridge::Shared;
 use crate::channel::{Channel, ChannelError};
 use crate::downlink::Downlink;
-use crate::events::Event;
+use crate::events::{Event, Level};
 use crate::live::LiveOptions;
 use crate::spin::Spinner;
 use crate::stats::Totals;
@@ -88,6 +88,9 @@ impl<'a> Relay<'a> {
     ) -> Result<Self, Errno> {
         let Accepted { order, channel, host_setup, descriptors, deadline, live } = accepted;
         let mut session = Session::new(order, channel.carries(), shared.offers);
+        if let Some(policy) = &shared.policy {
+            session.obey(policy, &shared.side, vec![]);
+        }
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
         uplink.put(&host_setup);
@@ -141,6 +144,8 @@ impl<'a> Relay<'a> {
             }
         }
         drop(spinner);
+        // Before the channel is closed, so that the server has not given the client's ids to another yet.
+        self.session.leave();
         self.tell();
         let reason = self.reason.take().unwrap_or_else(|| SERVER_GONE.into());
         match self.refusal.take() {
@@ -174,6 +179,7 @@ impl<'a> Relay<'a> {
             return self.leave();
         }
         if self.client_done {
+            self.session.leave();
             self.finished = self.channel.finish();
             return self.finished;
         }
@@ -345,6 +351,7 @@ impl<'a> Relay<'a> {
 
     /// The host's stream has ended in order. The client gets all that was said, and what the bridge has to add.
     fn hang_up(&mut self) {
+        self.session.leave();
         if !self.heard {
             let why = format!("{} closed the connection during the set-up", self.shared.route);
             return self.end_host(&ChannelError { why });
@@ -443,6 +450,13 @@ impl<'a> Relay<'a> {
     }
 
     fn tell(&mut self) {
+        if let Some(policy) = &self.shared.policy {
+            let (events, client) = (&self.shared.events, self.client);
+            self.session.take_hits(|label, times| {
+                let rule = policy.label(label);
+                events.log(Level::Info, format!("client {client}: policy: {rule} ({times} times)"));
+            });
+        }
         self.totals.session = self.session.counters();
         self.shared.meter.tell(&mut self.told, self.totals);
     }

@@ -12,6 +12,7 @@ mod descriptors;
 mod extensions;
 mod misbehaviour;
 mod picture;
+mod policy;
 mod streams;
 
 use std::io::{self, Read};
@@ -68,6 +69,7 @@ fn run() -> io::Result<Value> {
         "fds" => descriptors::unclaimed(&stage),
         "attach-fd" => descriptors::attach_fd(&stage),
         "create-segment" => descriptors::create_segment(&stage),
+        "policy" => policy::policy(&stage),
         "picture" => picture::picture(&stage),
         "auth" => crowds::auth(&stage),
         "churn" => crowds::churn(&stage),

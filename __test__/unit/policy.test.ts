@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { PRESET_NAMES } from '../../dist/config/options.js';
+import { compilePolicy } from '../../dist/policy/compile.js';
+import { loadPolicy, parsePolicy } from '../../dist/policy/load.js';
+import { PRESETS } from '../../dist/policy/presets.js';
+import { checkPolicy } from '../../dist/policy/rule.js';
+import { TemporaryFolder } from '../support/temporary.js';
+
+function problem(source: unknown): string {
+  return checkPolicy(source).andThen(compilePolicy)._unsafeUnwrapErr();
+}
+
+function rule(fields: Readonly<Record<string, unknown>>): unknown {
+  return { rules: [fields] };
+}
+
+describe('policies', () => {
+  for (const name of PRESET_NAMES) {
+    it(`can be written as ${name} is`, () => {
+      assert.ok(checkPolicy(PRESETS[name]).andThen(compilePolicy).isOk());
+    });
+  }
+
+  const faults: readonly [string, unknown, RegExp][] = [
+    ['is no table', [], /^a policy must be a table$/],
+    ['has an unknown key', { bass: 'guest' }, /no key "bass"; a policy has base, unlisted or rules/],
+    ['has an unknown base', { base: 'gast' }, /base must be open/],
+    ['has no list of rules', { rules: {} }, /^rules must be a list$/],
+    ['has a rule with an unknown key', rule({ request: 'GetImage', action: 'deny', wenn: {} }), /^rules\[0\]: there is no key "wenn"/],
+    ['has an unknown action', rule({ request: 'GetImage', action: 'refuse' }), /^rules\[0\]: action must be allow, deny/],
+    ['has an unknown request', rule({ request: 'GetImages', action: 'deny' }), /no request or extension named "GetImages"/],
+    ['has an unknown request of an extension', rule({ request: 'RENDER.Compose', action: 'deny' }), /no request or extension named "RENDER.Compose"/],
+    ['has an unknown field', rule({ request: 'GetImage', when: { window: 'root' }, action: 'deny' }), /GetImage has no field "window"; it has .*drawable/],
+    ['has an unknown class', rule({ request: 'GetImage', when: { drawable: 'foreign' }, action: 'deny' }), /when\.drawable must be none, own, root or other/],
+    ['has a condition of the wrong kind', rule({ request: 'GetImage', when: { drawable: 7 }, action: 'deny' }), /when\.drawable must be/],
+    ['has an error without deny', rule({ request: 'GetImage', action: 'allow', error: 'Access' }), /error must be .* goes with the action deny/],
+    ['has an unknown error', rule({ request: 'GetImage', action: 'deny', error: 'Axis' }), /error must be Request, Value/],
+    ['ignores what has a reply', rule({ request: 'GetImage', action: 'ignore' }), /GetImage has a reply/],
+    ['blanks another reply', rule({ request: 'GetImage', action: 'blank' }), /only QueryKeymap can be blanked/],
+    ['strips without bits', rule({ request: 'GetProperty', when: { window: 'other' }, action: 'strip' }), /last condition of a rule that strips/],
+    ['hides a request', rule({ request: 'GetImage', action: 'hide' }), /is no extension/],
+    ['denies an extension', rule({ request: 'XTEST', action: 'deny' }), /XTEST is an extension: .* XTEST\.\*/],
+    ['hides what the channel needs', rule({ request: 'BIG-REQUESTS', action: 'hide' }), /BIG-REQUESTS can't be hidden/],
+    ['rules over what the bridge rests on', rule({ request: 'QueryExtension', action: 'deny' }), /no request or extension named/],
+    ['contradicts itself', { rules: [{ request: 'Bell', action: 'deny' }, { request: 'Bell', action: 'allow' }] }, /^rules\[1\]: it can never apply to Bell: rules\[0\] already decides on it \(deny\)/],
+    ['says the same twice', { rules: [{ request: 'Bell', action: 'deny' }, { request: 'Bell', action: 'deny' }] }, /rules\[0\] already does the same/],
+  ];
+  for (const [what, source, message] of faults) {
+    it(`are refused with the place when one ${what}`, () => assert.match(problem(source), message));
+  }
+
+  it('are refused with the line when a file is no TOML', () => {
+    assert.match(parsePolicy('base = "guest"\nrules = [')._unsafeUnwrapErr(), /^line 2: /);
+  });
+
+  it('are found by their path, and by their name in the configuration', () => {
+    using folder = new TemporaryFolder();
+    writeFileSync(folder.file('mine.toml'), 'base = "guest"\n[[rules]]\nrequest = "XTEST"\naction = "allow"\n');
+    const compiled = loadPolicy(folder.file('mine.toml'), {})._unsafeUnwrap();
+    assert.ok(compiled?.extensions.includes('XTEST'));
+    const { kind, message } = loadPolicy('mine', { XDG_CONFIG_HOME: folder.path })._unsafeUnwrapErr();
+    assert.equal(kind, 'invalid-policy');
+    assert.match(message, /there is no policy mine: it is none of open/);
+  });
+});

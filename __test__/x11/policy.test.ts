@@ -1,0 +1,56 @@
+// What a policy keeps clients from: every attack that there is, from a client of the bridge against one of the host's.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { attackWithin } from './support/attack.js';
+import { assertSamePicture } from './support/pictures.js';
+import { overEveryChannel, type Stage } from './support/stage.js';
+
+interface Attacks {
+  readonly attacks: Readonly<Record<string, string>>;
+  readonly complaints: Readonly<Record<string, unknown>>;
+}
+
+overEveryChannel('the policy open', (stage) => {
+  it('lets every attack succeed, so that the others can be tested by them', async () => {
+    const { attacks } = await attacksOn(stage);
+    assert.deepEqual(Object.entries(attacks).filter(([, outcome]) => outcome !== 'succeeded'), []);
+  });
+});
+
+overEveryChannel(
+  'the policy guest',
+  (stage) => {
+    it('lets no attack succeed, and answers as a server does', async () => {
+      const { attacks, complaints } = await attacksOn(stage);
+      assert.ok(Object.keys(attacks).length > 60, `only ${Object.keys(attacks).length} attacks`);
+      assert.deepEqual(Object.entries(attacks).filter(([, outcome]) => outcome !== 'refused'), []);
+      assert.deepEqual(complaints, {});
+    });
+
+    it('lets programs work: xterm', async () => {
+      const text = stage.folder.file('text');
+      writeFileSync(text, 'The quick brown fox jumps over the lazy dog\r\n'.repeat(20));
+      await assertSamePicture(stage, { program: 'xterm', args: ['-geometry', '80x24+20+20', '-e', 'sh', '-c', `cat ${text}; exec sleep 1000`], edges: 5000 });
+    });
+
+    it('lets programs work: a GTK 3 program', async () => {
+      await assertSamePicture(stage, { program: 'zenity', args: ['--info', '--width', '400', '--title', 'x11bridge', '--text', 'The quick brown fox\njumps over the lazy dog'], edges: 1000 });
+    });
+
+    it('lets programs work: a Qt program', async () => {
+      const dialog = 'SETTITLE x11bridge\nSETDESC The quick brown fox%0Ajumps over the lazy dog\nSETOK Fine\nMESSAGE\n';
+      await assertSamePicture(stage, { program: 'pinentry-qt', args: ['--no-global-grab'], input: dialog, edges: 1000 });
+    });
+  },
+  { args: ['--policy', 'guest'] },
+);
+
+/** One client attacks from behind the bridge, the other is the host's own. */
+async function attacksOn(stage: Stage): Promise<Attacks> {
+  const host = stage.host.env;
+  const env = stage.env('bridged');
+  const sight = await attackWithin(60_000, env, 'policy', '--victim', String(host['DISPLAY']), '--victim-xauthority', String(host['XAUTHORITY']));
+  assert.equal(sight['error'], undefined);
+  return sight as unknown as Attacks;
+}
