@@ -35,6 +35,10 @@ export type RuntimeDirUnusable = Failure<'runtime-dir'>;
 export type SystemCallFailed = Failure<'os'>;
 /** The compiled addon for this platform isn't installed, doesn't load, or is of another version. */
 export type AddonMissing = Failure<'addon-missing'>;
+/** QEMU, a kernel or the tools for a guest aren't there, or are too old. */
+export type VmPartMissing = Failure<'vm-missing'>;
+/** A guest did not start, or ended before its program. */
+export type VmFailed = Failure<'vm-failed'>;
 /** The AbortSignal was aborted before the bridge had started. */
 export type Aborted = Failure<'aborted'>;
 /** A fault of the bridge itself. */
@@ -53,6 +57,8 @@ export type BridgeError =
   | RuntimeDirUnusable
   | SystemCallFailed
   | AddonMissing
+  | VmPartMissing
+  | VmFailed
   | Aborted
   | InternalFault;
 
@@ -71,6 +77,8 @@ const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'runtime-dir': 'user',
   os: 'bridge',
   'addon-missing': 'user',
+  'vm-missing': 'user',
+  'vm-failed': 'host',
   aborted: 'user',
   internal: 'bridge',
 };
@@ -92,28 +100,5 @@ export function isSide(side: string): side is BlamedSide {
 
 /** The command's exit code for a failure: 2 when it was called wrongly, 1 otherwise. */
 export function exitCodeOf(kind: BridgeErrorKind): 1 | 2 {
-  switch (kind) {
-    case 'invalid-option':
-      return 2;
-    case 'invalid-config':
-    case 'channel-unavailable':
-    case 'invalid-policy':
-    case 'display-taken':
-    case 'no-free-display':
-    case 'socket-taken':
-    case 'permission-denied':
-    case 'runtime-dir':
-    case 'os':
-    case 'addon-missing':
-    case 'aborted':
-    case 'internal':
-      return 1;
-    default:
-      return unreachable(kind);
-  }
-}
-
-/** Makes the compiler refuse a switch that forgets a kind. */
-function unreachable(kind: never): never {
-  throw new TypeError(`unknown error kind ${String(kind)}`);
+  return kind === 'invalid-option' ? 2 : 1;
 }

@@ -36,6 +36,8 @@ describe('the README', () => {
       'runtime-dir': true,
       os: true,
       'addon-missing': true,
+      'vm-missing': true,
+      'vm-failed': true,
       aborted: true,
       internal: true,
     };
@@ -47,7 +49,7 @@ describe('the README', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
     for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md']) {
       const text = readFileSync(join(ROOT, document), 'utf8');
-      for (const [, script = ''] of text.matchAll(/\bnpm run (\w+)/g)) assert.ok(scripts[script], `${document}: npm run ${script}`);
+      for (const [, script = ''] of text.matchAll(/\bnpm run ([\w:]+)/g)) assert.ok(scripts[script], `${document}: npm run ${script}`);
       for (const [, file = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) assert.ok(existsSync(join(ROOT, file)), `${document}: ${file}`);
     }
     for (const [name, command] of Object.entries(scripts)) {

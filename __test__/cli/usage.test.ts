@@ -13,7 +13,7 @@ describe('the command line', () => {
   });
 
   it('explains itself and each command on stdout', async () => {
-    for (const args of [['--help'], ['run', '--help'], ['serve', '--help'], ['config', '--help'], ['config', 'show', '--help'], ['config', 'check', '--help'], ['doctor', '--help']]) {
+    for (const args of [['--help'], ['run', '--help'], ['serve', '--help'], ['vm', '--help'], ['config', '--help'], ['config', 'show', '--help'], ['config', 'check', '--help'], ['doctor', '--help']]) {
       const { code, stdout, stderr } = await x11bridge(args);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Usage: x11bridge/);
@@ -21,13 +21,19 @@ describe('the command line', () => {
     }
   });
 
-  it('lists every option of the README in the help of both commands', async () => {
+  it('lists every option of the README in the help of the commands', async () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    const flags = [...readme.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag]) => flag ?? '');
-    assert.ok(flags.length >= 9, `the README's table has ${flags.length} options`);
-    for (const command of ['run', 'serve']) {
+    const flagsUnder = (heading: string): string[] => {
+      const section = readme.slice(readme.indexOf(`\n### ${heading}`) + 1).split('\n### ')[0] ?? '';
+      return [...section.matchAll(/^\| `(--[a-z0-9-]+)/gm)].map(([, flag]) => flag ?? '');
+    };
+    const common = flagsUnder('Options of `run` and `serve`');
+    assert.ok(common.length >= 9, `the README's table has ${common.length} options`);
+    const own = flagsUnder('`x11bridge vm');
+    assert.ok(own.includes('--share'));
+    for (const [command, flags] of [['run', common], ['serve', common], ['vm', [...common, ...own]]] as const) {
       const { stdout } = await x11bridge([command, '--help']);
-      const listed = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag).filter((flag) => !['--help', '--json', '--config'].includes(flag ?? ''));
+      const listed = [...stdout.matchAll(/^ {2}(--[a-z0-9-]+)/gm)].map(([, flag]) => flag).filter((flag) => !['--help', '--json', '--config'].includes(flag ?? ''));
       assert.deepEqual(listed.toSorted(), flags.toSorted());
     }
   });
@@ -61,6 +67,9 @@ describe('the command line', () => {
     ['config', 'show', 'extra'],
     ['serve', '--config'],
     ['run', '--'],
+    ['vm', '--interactive', '--', 'true'],
+    ['vm', '--memory', '1G', '--', 'true'],
+    ['vm'],
     ['run', '--loud', 'true'],
     ['serve', '--host-display'],
     ['serve', '--host-display', ''],

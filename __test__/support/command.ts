@@ -1,6 +1,7 @@
 // The command as a user calls it: the built file, in a process of its own.
 
 import assert from 'node:assert/strict';
+import type { StdioOptions } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { finish, Running, type Finished } from './processes.js';
@@ -14,6 +15,8 @@ export interface CommandOptions {
   /** Over this process's environment, from which displays and settings are taken away; undefined removes a variable. */
   readonly env?: NodeJS.ProcessEnv;
   readonly limitMs?: number;
+  readonly cwd?: string;
+  readonly stdio?: StdioOptions;
 }
 
 /** Runs `x11bridge ARGS` to its end. */

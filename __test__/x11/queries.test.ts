@@ -2,13 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { eventually } from '../support/processes.js';
+import { comparableQueries, withoutHidden } from './support/queries.js';
 import { HIDDEN, overEveryChannel, SIDES, type Stage } from './support/stage.js';
 
 overEveryChannel('programs that query', (stage) => {
   it('xdpyinfo -queryExtensions prints the same, but for the name of the display and the hidden extensions', async () => {
     const [direct, bridged] = await outputs(stage, 'xdpyinfo', ['-queryExtensions']);
     assert.match(bridged, /MIT-SHM/, 'what the channel carries must be there');
-    assert.deepEqual(comparable(bridged), withoutHidden(comparable(direct), HIDDEN[stage.channel]));
+    assert.deepEqual(comparableQueries(bridged), withoutHidden(comparableQueries(direct), HIDDEN[stage.channel]));
   });
 
   it('xprop -root prints what another program has set', async () => {
@@ -55,13 +56,4 @@ function withoutClientNumbers(text: string): string {
 
 function atomNames(text: string): string[] {
   return text.trimEnd().split('\n').map((line) => line.split('\t')[1] ?? '').sort();
-}
-
-/** Without the lines that rightly differ: the display's name, the focus window (an id), and how many extensions there are. */
-function comparable(text: string): string[] {
-  return text.split('\n').filter((line) => !/^(name of display|number of extensions|focus):/.test(line));
-}
-
-function withoutHidden(lines: readonly string[], hidden: readonly string[]): string[] {
-  return lines.filter((line) => !hidden.some((name) => line.trim().split(/\s+/)[0] === name));
 }

@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { OWN_OPTIONS } from '../config/host.js';
 import { withSettings, type Invocation } from './invocation.js';
 import { complain } from './terminal.js';
+import { withVmOptions, type VmInvocation } from './vm-options.js';
 
 const PROGRAM_HELP = `
 "x11bridge COMMAND --help" shows the options of a command.
@@ -35,6 +36,18 @@ Example: x11bridge host --socket /run/user/1000/x11bridge-gpu.sock
 It prints the arguments that QEMU (11.1 or newer) needs for the device, and waits for it. The guest's memory must be shared:
   -object memory-backend-memfd,id=ram,share=on,size=2G -machine q35,memory-backend=ram -m 2G
 Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 1 when it can't start, 2 for wrong usage.`;
+
+const VM_HELP = `
+Examples: x11bridge vm -- xterm
+          x11bridge vm --share "$HOME/pictures:rw" -- gimp
+          x11bridge vm --interactive
+
+The guest has the host's files, the same user and the same folder. What it writes is kept in its memory and gone with it,
+but for what it writes into a folder that is shared with :rw.
+
+Exit codes: those of COMMAND; 128 + n when signal n ended it, 127 when it isn't found, 126 when it can't be executed,
+1 when there is no guest or no bridge, 2 for wrong usage.
+The first SIGINT, SIGTERM, SIGHUP or SIGQUIT is sent on to COMMAND; a second one ends the guest.`;
 
 const CONFIG_HELP = `
 Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
@@ -81,7 +94,7 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, hostCommand, configCommand, doctorCommand]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, hostCommand, vmCommand, configCommand, doctorCommand]) add(program, outcome);
   return program;
 }
 
@@ -124,6 +137,19 @@ function hostCommand(program: Command, outcome: Outcome): void {
     .action(async (invocation: Invocation) => {
       const { host } = await import('./commands/host.js');
       outcome.code = await host(invocation);
+    });
+}
+
+function vmCommand(program: Command, outcome: Outcome): void {
+  withVmOptions(withSettings(subcommand(program, 'vm')))
+    .description('run COMMAND in a virtual machine with the files of this one, and its windows here')
+    .usage('[options] -- COMMAND [ARGUMENT...]')
+    .argument('[command...]', 'the program to run and its arguments')
+    .passThroughOptions()
+    .addHelpText('after', VM_HELP)
+    .action(async (command: string[], invocation: VmInvocation) => {
+      const { vm } = await import('./commands/vm.js');
+      outcome.code = await vm(command, invocation);
     });
 }
 

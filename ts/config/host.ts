@@ -9,7 +9,7 @@ import { noServer, resolveOptions } from './resolve.js';
 import { checkValue, numberFrom, textual, type ValueType } from './value.js';
 
 /** The addon's own limit. */
-const CONTEXTS_MAX = 65_536;
+export const CONTEXTS_MAX = 65_536;
 /** What the kernel takes as the path of a socket, in bytes. */
 const SOCKET_PATH_MAX = 107;
 

@@ -74,7 +74,7 @@ export class HeldAttack implements AsyncDisposable {
 }
 
 /** Built when the first test asks for it; cargo finds out itself whether that is needed. */
-function clientProgram(client: Client): string {
+export function clientProgram(client: Client): string {
   const program = programs.get(client) ?? build(client);
   programs.set(client, program);
   return program;

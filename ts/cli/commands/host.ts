@@ -35,7 +35,7 @@ function start(invocation: Invocation): Result<Host, BridgeError> {
     hostConfig(settings, ownOptions(invocation), flagOf)
       .andThen((config) => startHostHalf(config))
       .map((started) => {
-        follow(started, new Reporter(settings.logLevel, invocation.json ? say : undefined));
+        followHost(started, new Reporter(settings.logLevel, invocation.json ? say : undefined));
         return started;
       }),
   );
@@ -54,7 +54,7 @@ function ownOptions(invocation: Invocation): { readonly [Name in OwnOptionName]?
 }
 
 /** Tells of a host half that has started, and of all that happens to it. */
-function follow(started: Host, reporter: Reporter): void {
+export function followHost(started: Host, reporter: Reporter): void {
   started.on('log', ({ level, message }) => reporter.log(level, message));
   reporter.event('ready', { socket: started.socket, qemuArguments: started.qemuArguments });
   started.on('guest-connected', (guest) => {

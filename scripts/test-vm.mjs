@@ -1,0 +1,42 @@
+// `npm run test:vm`: tests in real guests, with their set-up. `npm run test:vm -- --quick` runs those for which `.ci/run` has time.
+
+import { argv } from 'node:process';
+import { runScript, setup, StepError } from './setup.mjs';
+import { compileTests, mochaSuite } from './suites.mjs';
+import { closingLine, Tally } from './tally.mjs';
+import { setUpVm, Unavailable } from './vm-setup.mjs';
+import { KERNELS } from './vm/kernel.mjs';
+
+/** A guard: all of it takes a third of this on a machine without KVM. */
+const MINUTES_MAX = { quick: 12, all: 60 };
+
+await runScript(async () => {
+  const args = argv.slice(2);
+  const unknown = args.find((arg) => arg !== '--quick');
+  if (unknown !== undefined) throw new StepError(`There is no option ${unknown}; there is --quick.`);
+  const extent = args.includes('--quick') ? 'quick' : 'all';
+  await setup({ debian: ['xserver', 'xclients', 'peers', 'vm'] });
+  const reason = await whyNot(extent);
+  if (reason !== undefined) {
+    console.log(`\nSkipped: ${reason}\n${closingLine({ passed: 0, failed: 0, skipped: 1 })}`);
+    return 0;
+  }
+  compileTests();
+  const tally = new Tally();
+  tally.add('vm', await mochaSuite('vm', { X11BRIDGE_VM_TESTS: extent }, MINUTES_MAX[extent]));
+  return tally.close();
+});
+
+/**
+ * Why there can be no guest on this machine.
+ * @param {'quick' | 'all'} extent
+ */
+async function whyNot(extent) {
+  try {
+    await setUpVm(extent === 'quick' ? undefined : KERNELS.filter(({ arch }) => arch === process.arch).map(({ name }) => name));
+    return undefined;
+  } catch (error) {
+    if (error instanceof Unavailable) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,123 @@
+// `npm run vm:setup`: fetches what `x11bridge vm` needs into a cache outside the repository: QEMU, a kernel, and tools for the guest.
+// `npm run vm:setup -- --all` fetches every kernel that the tests use. All are packages of Debian's, from the mirror that this machine
+// uses itself, with their signatures checked; nothing is installed. What is there already is not fetched again.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { argv, env, execPath } from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { runScript, setup, StepError } from './setup.mjs';
+import { AptFailure } from './vm/apt-tree.mjs';
+import { fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
+import { fetchQemu, SYSTEMS } from './vm/qemu.mjs';
+
+/** Goes up when what is made of the packages changes, so that older results aren't used. */
+const RECIPE = 1;
+const LOCKED = 'X11BRIDGE_VM_SETUP_LOCKED';
+/** The exit code of the process that holds the lock, when Debian's packages can't be had. */
+const UNAVAILABLE = 75;
+
+/** QEMU or a kernel can't be had here, for no fault of ours. */
+export class Unavailable extends StepError {}
+
+/**
+ * Brings everything for guests with these kernels. Two may do so at once: the second waits, and finds it done.
+ * @param {readonly string[]} kernels names in vm/kernel.mjs
+ * @throws {StepError} when it can't
+ */
+export async function setUpVm(kernels = [KERNELS[0]?.name ?? '']) {
+  const { manifestPath, readManifest, vmCacheFolder } = await import('../dist/vm/cache.js');
+  const cache = vmCacheFolder(env);
+  const chosen = KERNELS.filter(({ name }) => kernels.includes(name));
+  if (isComplete(cache, readManifest(cache), chosen)) return;
+  mkdirSync(cache, { recursive: true });
+  // The lock goes when its holder does, however that ends.
+  const done = spawnSync('flock', [join(cache, 'lock'), execPath, fileURLToPath(import.meta.url), ...kernels], { stdio: 'inherit', env: { ...env, [LOCKED]: '1' } });
+  if (done.status === UNAVAILABLE) throw new Unavailable('QEMU and a kernel could not be fetched; why is above');
+  if (done.status !== 0 || !existsSync(manifestPath(cache))) throw new StepError('the set-up for virtual machines failed; why is above');
+}
+
+/** @param {readonly string[]} kernels */
+async function setUpLocked(kernels) {
+  const { manifestPath, readManifest, vmCacheFolder } = await import('../dist/vm/cache.js');
+  const cpio = await import('../dist/vm/cpio.js');
+  const cache = vmCacheFolder(env);
+  const aptFolder = join(cache, 'apt');
+  const manifest = readManifest(cache);
+  const found = { qemu: { ...manifest.qemu }, tools: { ...manifest.tools }, kernels: { ...manifest.kernels } };
+  for (const choice of KERNELS.filter(({ name }) => kernels.includes(name))) {
+    const { arch, name } = choice;
+    found.qemu[arch] = `${part(cache, `qemu-${arch}`, (folder) => fetchQemu(SYSTEMS[arch], aptFolder, folder))}/${SYSTEMS[arch].program}`;
+    found.tools[arch] = `${part(cache, `tools-${arch}`, (folder) => fetchTools(arch, aptFolder, folder, cpio))}/tools.cpio`;
+    found.kernels[name] = { arch, folder: part(cache, `linux-${name}`, (folder) => fetchKernel(choice, aptFolder, folder, cpio)) };
+    writeWhole(manifestPath(cache), JSON.stringify(found, null, 2));
+  }
+  // The packages themselves aren't needed any more.
+  rmSync(aptFolder, { recursive: true, force: true });
+}
+
+/**
+ * Makes one folder of the cache, unless it is there: under another name first, so that there is no half of one.
+ * @param {string} cache
+ * @param {string} name
+ * @param {(folder: string) => void} fetch
+ * @returns {string} its name in the cache
+ */
+function part(cache, name, fetch) {
+  const final = `${name}-r${RECIPE}`;
+  if (existsSync(join(cache, final))) return final;
+  console.log(`Fetching ${name} into ${cache} …`);
+  for (const old of readdirSync(cache)) if (old.startsWith(`${name}-r`)) rmSync(join(cache, old), { recursive: true, force: true });
+  const partial = join(cache, `${final}.partial`);
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial);
+  fetch(partial);
+  renameSync(partial, join(cache, final));
+  return final;
+}
+
+/**
+ * @param {string} cache
+ * @param {import('../dist/vm/cache.js').VmManifest} manifest
+ * @param {readonly import('./vm/kernel.mjs').KernelChoice[]} kernels
+ */
+function isComplete(cache, manifest, kernels) {
+  return kernels.every(({ name, arch }) => {
+    const paths = [manifest.qemu[arch], manifest.tools[arch], manifest.kernels[name]?.folder];
+    return paths.every((path) => path?.includes(`-r${RECIPE}`) && existsSync(join(cache, path)));
+  });
+}
+
+/** @param {string} path @param {string} text */
+function writeWhole(path, text) {
+  writeFileSync(`${path}.partial`, `${text}\n`);
+  renameSync(`${path}.partial`, path);
+}
+
+/** @param {Promise<void>} work */
+async function codeOf(work) {
+  try {
+    await work;
+    return 0;
+  } catch (error) {
+    if (!(error instanceof AptFailure)) throw error;
+    console.error(error.message);
+    return UNAVAILABLE;
+  }
+}
+
+/** @param {readonly string[]} args */
+async function main(args) {
+  if (env[LOCKED] === '1') return codeOf(setUpLocked(args));
+  const unknown = args.find((arg) => arg !== '--all' && !KERNELS.some(({ name }) => name === arg));
+  if (unknown !== undefined) throw new StepError(`There is no kernel named ${unknown}; there are ${KERNELS.map(({ name }) => name).join(', ')}, and --all.`);
+  await setup({ debian: ['vm'] });
+  const named = args.filter((arg) => arg !== '--all');
+  await setUpVm(args.includes('--all') ? KERNELS.map(({ name }) => name) : named.length > 0 ? named : undefined);
+  const { manifestPath, vmCacheFolder } = await import('../dist/vm/cache.js');
+  console.log(`Ready for x11bridge vm: ${readFileSync(manifestPath(vmCacheFolder(env)), 'utf8')}`);
+  return 0;
+}
+
+if (import.meta.url === pathToFileURL(argv[1] ?? '').href) void runScript(() => main(argv.slice(2)));

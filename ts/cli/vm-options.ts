@@ -1,0 +1,41 @@
+// The options that only `x11bridge vm` takes.
+
+import { Option, type Command } from 'commander';
+import type { RawVmOptions } from '../vm/options.js';
+import type { Invocation } from './invocation.js';
+
+/** What commander hands to the command. */
+export interface VmInvocation extends Invocation {
+  readonly interactive?: boolean;
+  readonly qemu?: string;
+  readonly kernel?: string;
+  readonly accel?: string;
+  readonly memory?: string;
+  readonly cpus?: string;
+  readonly share?: readonly string[];
+  readonly network?: boolean;
+  readonly hostSocket?: string;
+}
+
+/** Adds them to the command. */
+export function withVmOptions(command: Command): Command {
+  return command
+    .option('--interactive', 'run your shell instead of COMMAND')
+    .option('--qemu <PATH>', 'QEMU 11.1 or newer (default: the one that npm run vm:setup fetches)')
+    .option('--kernel <PATH>', "kernel's image, or folder with the file vmlinuz; modules.cpio beside it has its modules (default: the one that npm run vm:setup fetches)")
+    .addOption(new Option('--accel <auto|kvm|tcg>', 'how the guest gets its processors (default: auto, KVM where it really boots the guest)'))
+    .option('--memory <MIB>', 'memory of the guest (default: 1024)')
+    .option('--cpus <N>', 'processors of the guest (default: as many as here, up to 4)')
+    .option('--share <DIR[:rw]>', 'show the guest the folder as it is at each moment, with :rw to be written to; may be given several times', collect)
+    .option('--network', "give the guest a network behind the host's address")
+    .option('--host-socket <PATH>', 'the socket of an "x11bridge host" that serves the guest (default: one of its own)');
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** Takes them out of all that were given. */
+export function vmOptionsOf({ qemu, kernel, accel, memory, cpus, share, network, hostSocket }: VmInvocation): RawVmOptions {
+  return { qemu, kernel, accel, memory, cpus, share, network, hostSocket };
+}

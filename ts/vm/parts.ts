@@ -1,0 +1,88 @@
+// The parts that a guest is made of: a QEMU that is new enough, a kernel with its modules, and tools for the first process.
+
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { err, ok, safeTry, type Result } from 'neverthrow';
+import { failure, type BridgeError } from '../errors.js';
+import { readManifest, vmCacheFolder, type GuestArch, type VmManifest } from './cache.js';
+import type { VmOptions } from './options.js';
+
+/** Paths of what a guest is made of. */
+export interface GuestParts {
+  readonly arch: GuestArch;
+  readonly qemu: string;
+  readonly kernel: string;
+  /** undefined: the kernel has everything built in. */
+  readonly modules: string | undefined;
+  readonly tools: string;
+  /** Where results may be remembered; perhaps it isn't there. */
+  readonly cache: string;
+}
+
+/** The device that our host half stands behind, and the first QEMU that has it. */
+const DEVICE = 'vhost-user-test-device-pci';
+const VERSION_MIN = '11.1';
+/** The kernel that guests get unless another is named. */
+const USUAL_KERNEL: Readonly<Record<string, string>> = { x64: '6.12', arm64: '6.12-arm64' };
+/** A guard: QEMU lists its devices in much less. */
+const LIST_LIMIT_MS = 20_000;
+const REMEDY = 'run "npm run vm:setup" in a checkout of x11bridge';
+
+/** Finds the parts, in the cache where no option names another. */
+export function findParts({ qemu, kernel }: VmOptions, env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
+  const cache = vmCacheFolder(env);
+  const manifest = readManifest(cache);
+  return safeTry(function* () {
+    const chosen = yield* kernel === undefined ? usualKernel(cache, manifest) : namedKernel(kernel);
+    if (chosen.arch !== process.arch) {
+      return err(failure('vm-missing', `the kernel ${chosen.image} is for ${chosen.arch}, but this machine's programs are for ${process.arch}: name another one with --kernel`));
+    }
+    const tools = yield* part(cache, manifest.tools[chosen.arch], 'the tools for the guest');
+    const program = yield* qemu === undefined ? part(cache, manifest.qemu[chosen.arch], 'QEMU', ', or name one with --qemu') : checkedQemu(qemu);
+    const modules = join(dirname(chosen.image), 'modules.cpio');
+    return ok({ arch: chosen.arch, qemu: program, kernel: chosen.image, modules: existsSync(modules) ? modules : undefined, tools, cache });
+  });
+}
+
+interface Kernel {
+  readonly image: string;
+  readonly arch: GuestArch;
+}
+
+function usualKernel(cache: string, manifest: VmManifest): Result<Kernel, BridgeError> {
+  const folder = manifest.kernels[USUAL_KERNEL[process.arch] ?? '']?.folder;
+  return part(cache, folder && join(folder, 'vmlinuz'), 'a kernel', ', or name one with --kernel').andThen(kernelOf);
+}
+
+function part(cache: string, path: string | undefined, what: string, otherwise = ''): Result<string, BridgeError> {
+  const whole = path && join(cache, path);
+  return whole && existsSync(whole) ? ok(whole) : err(failure('vm-missing', `${what} for virtual machines is missing in ${cache}: ${REMEDY}${otherwise}`));
+}
+
+function namedKernel(path: string): Result<Kernel, BridgeError> {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return err(failure('vm-missing', `there is no kernel ${path}: name its image, or a folder with the file vmlinuz`));
+  return kernelOf(stats.isDirectory() ? join(path, 'vmlinuz') : path);
+}
+
+/** Kernels for x64 have a mark in their header; of those that we can start, the others are for arm64. */
+function kernelOf(image: string): Result<Kernel, BridgeError> {
+  const header = Buffer.alloc(0x206);
+  try {
+    const file = openSync(image, 'r');
+    readSync(file, header, 0, header.length, 0);
+    closeSync(file);
+  } catch (error) {
+    return err(failure('vm-missing', `the kernel ${image} can't be read (${String(error)}): name another one with --kernel`));
+  }
+  return ok({ image, arch: header.toString('latin1', 0x202) === 'HdrS' ? 'x64' : 'arm64' });
+}
+
+function checkedQemu(program: string): Result<string, BridgeError> {
+  const { stdout, error } = spawnSync(program, ['-device', 'help'], { encoding: 'utf8', timeout: LIST_LIMIT_MS });
+  if (error) return err(failure('vm-missing', `QEMU can't be started as ${program} (${error.message}): check the path that --qemu names`));
+  if (stdout.includes(`"${DEVICE}"`)) return ok(program);
+  const version = /version (\S+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8', timeout: LIST_LIMIT_MS }).stdout ?? '')?.[1] ?? 'of unknown version';
+  return err(failure('vm-missing', `the QEMU ${program} (${version}) has no device ${DEVICE}: QEMU ${VERSION_MIN} or newer is needed, which ${REMEDY.replace('run', 'you get when you run')}`));
+}
