@@ -41,6 +41,8 @@ export type VmPartMissing = Failure<'vm-missing'>;
 export type VmFailed = Failure<'vm-failed'>;
 /** The AbortSignal was aborted before the bridge had started. */
 export type Aborted = Failure<'aborted'>;
+/** No bridge that could be asked serves the display. */
+export type NotRunning = Failure<'not-running'>;
 /** A fault of the bridge itself. */
 export type InternalFault = Failure<'internal'>;
 
@@ -60,6 +62,7 @@ export type BridgeError =
   | VmPartMissing
   | VmFailed
   | Aborted
+  | NotRunning
   | InternalFault;
 
 /** The stable name of a failure. */
@@ -80,6 +83,7 @@ const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'vm-missing': 'user',
   'vm-failed': 'host',
   aborted: 'user',
+  'not-running': 'user',
   internal: 'bridge',
 };
 

@@ -12,6 +12,7 @@ export type {
   ChannelName,
   ClientClosed,
   ClientConnected,
+  ClientStatus,
   ContextClosed,
   ContextOpened,
   GuestConnected,
@@ -22,6 +23,7 @@ export type {
   LiveOptions,
   LogLevel,
   LogLine,
+  OldestRequest,
   Totals,
   Traffic,
 } from './index.js';

@@ -18,6 +18,7 @@ export type { BlamedSide, BridgeError, BridgeErrorKind } from './errors.js';
 export type { ContextClosed, ContextOpened, GuestConnected, GuestDisconnected, HostEvents, Traffic } from './host/events.js';
 export type { Host } from './host/host.js';
 export type { Bridge, BridgeStats } from './session/bridge.js';
+export type { ClientStatus, OldestRequest } from './session/client-status.js';
 export type { BridgeEvents, ClientClosed, ClientConnected, LogLevel, LogLine, Totals } from './session/events.js';
 
 /**

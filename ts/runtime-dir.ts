@@ -11,8 +11,13 @@ import { failure, type BridgeError } from './errors.js';
  * @param chosen an absolute path, or undefined for the default
  */
 export function ensureRuntimeDir(chosen: string | undefined, env: NodeJS.ProcessEnv): Result<string, BridgeError> {
-  const path = chosen ?? defaultRuntimeDir(env);
+  const path = runtimeDirPath(chosen, env);
   return makeDirectory(path).andThen(() => checkPrivate(path));
+}
+
+/** Where the runtime directory is, or would be; nothing is made or checked. */
+export function runtimeDirPath(chosen: string | undefined, env: NodeJS.ProcessEnv): string {
+  return chosen ?? defaultRuntimeDir(env);
 }
 
 function defaultRuntimeDir(env: NodeJS.ProcessEnv): string {

@@ -39,6 +39,7 @@ describe('the README', () => {
       'vm-missing': true,
       'vm-failed': true,
       aborted: true,
+      'not-running': true,
       internal: true,
     };
     const listed = new Set([...section('The API').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, kind]) => kind));

@@ -11,6 +11,7 @@ const KINDS: readonly BridgeErrorKind[] = [
   'os',
   'addon-missing',
   'aborted',
+  'not-running',
   'internal',
 ];
 

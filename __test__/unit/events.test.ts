@@ -23,6 +23,14 @@ class ScriptedBinding {
     throw new Error('not scripted');
   }
 
+  async clients(): Promise<never> {
+    throw new Error('not scripted');
+  }
+
+  closeClient(): boolean {
+    return false;
+  }
+
   reconfigure(): null {
     return null;
   }

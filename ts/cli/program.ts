@@ -1,11 +1,12 @@
 // The arguments of the command: what there is, the help text, and the sentence when something is wrong.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { OWN_OPTIONS } from '../config/host.js';
 import { withSettings, type Invocation } from './invocation.js';
+import { lookingCommands } from './looking-commands.js';
+import { subcommand, type Outcome } from './subcommand.js';
 import { complain } from './terminal.js';
+import { packageVersion } from './version.js';
 import { withVmOptions, type VmInvocation } from './vm-options.js';
 
 const PROGRAM_HELP = `
@@ -64,10 +65,6 @@ const DOCTOR_HELP = `
 With the options of "serve" it looks whether that would work: a bridge of its own runs for a moment, on a free display.
 Exit codes: 0 when a bridge works here, 1 when it doesn't, 2 wrong usage.`;
 
-interface Outcome {
-  code: number;
-}
-
 /**
  * Runs the command.
  * @param argv as of the process, with its first two entries
@@ -94,7 +91,7 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, hostCommand, vmCommand, configCommand, doctorCommand]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands]) add(program, outcome);
   return program;
 }
 
@@ -192,20 +189,8 @@ function doctorCommand(program: Command, outcome: Outcome): void {
     });
 }
 
-/** Adds a command below another. */
-function subcommand(parent: Command, name: string): Command {
-  const command = parent.createCommand(name).copyInheritedSettings(parent).helpOption('--help', 'print this help').helpCommand(false);
-  parent.addCommand(command);
-  return command;
-}
-
 /** Commander's own wording on one line, with the way to the help. */
 function usageSentence(text: string): string {
   const [first = '', ...more] = text.trim().replace(/^error: /, '').split('\n');
   return `${[first.replace(/\.$/, ''), ...more].join(' ')}; see x11bridge --help`;
-}
-
-function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string };
-  return manifest.version;
 }

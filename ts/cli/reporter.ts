@@ -2,9 +2,12 @@
 
 import type { Changes } from '../config/changes.js';
 import { LOG_LEVELS, type LogVerbosity } from '../config/options.js';
+import type { BridgeStatus } from '../control/protocol.js';
 import type { BridgeError } from '../errors.js';
 import type { Bridge } from '../session/bridge.js';
 import type { ClientClosed, ClientConnected, LogLevel } from '../session/events.js';
+import { painter } from './paint.js';
+import { statusText } from './status-text.js';
 import { complain } from './terminal.js';
 
 export class Reporter {
@@ -17,11 +20,10 @@ export class Reporter {
     private readonly writeJson: ((line: string) => void) | undefined,
   ) {}
 
-  /** Tells of a bridge that has started, and of all that happens to it. */
+  /** Tells of all that happens to a bridge. */
   follow(bridge: Bridge): void {
     bridge.on('log', ({ level, message }) => this.log(level, message));
     this.log('info', `channel ${bridge.channel}: ${bridge.channelReason}`);
-    this.event('ready', { display: bridge.display, channel: bridge.channel, xauthority: bridge.xauthority });
     bridge.on('client-connected', (client) => {
       if (!this.event('client-connected', client)) this.log('info', connected(client));
     });
@@ -30,6 +32,11 @@ export class Reporter {
       if (!this.event('client-closed', { ...rest, ...totals })) this.log('info', closed(client));
     });
     bridge.on('closed', () => void this.event('closed'));
+  }
+
+  /** Tells that clients can connect, and that its owner can look at it. */
+  ready({ display, channel, xauthority }: Bridge): void {
+    this.event('ready', { display, channel, xauthority });
   }
 
   reloaded({ applied, waiting }: Changes): void {
@@ -41,6 +48,12 @@ export class Reporter {
   reloadFailed({ kind, message }: BridgeError): void {
     this.event('reload-failed', { kind, message });
     this.log('error', `the configuration stays as it was: ${message}`);
+  }
+
+  /** Writes a bridge's state, whatever the level: somebody has asked for it. */
+  dump(status: BridgeStatus): void {
+    if (this.event('state', status)) return;
+    for (const line of statusText(status, painter({ isTTY: false }, {})).filter(Boolean)) complain(`state: ${line}`);
   }
 
   log(level: LogLevel, message: string): void {

@@ -1,22 +1,34 @@
 // The bridge that a command works with: started from the settings of all sources, reported on, and reloaded.
 
+import { dirname } from 'node:path';
 import type { Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
 import type { ResolvedSettings } from '../config/options.js';
 import { unknownVariables } from '../config/sources.js';
+import { controlPath } from '../control/client.js';
+import type { BridgeStatus } from '../control/protocol.js';
+import { ControlServer } from '../control/server.js';
 import type { BridgeError } from '../errors.js';
 import type { NativeBridge } from '../session/bridge.js';
 import { startSession } from '../session/start.js';
 import { settingsOf, type Invocation } from './invocation.js';
 import { Reporter } from './reporter.js';
+import { onSignals } from './signals.js';
+import { packageVersion } from './version.js';
 
 export class ServedBridge {
+  private readonly startedAt = performance.now();
+  private control: ControlServer | undefined;
+
   private constructor(
     readonly bridge: NativeBridge,
     readonly reporter: Reporter,
     readonly invocation: Invocation,
     private settings: ResolvedSettings,
-  ) {}
+  ) {
+    // With no handler Node would open its debugger to whoever sends it.
+    onSignals(['SIGUSR1'], () => void this.dump());
+  }
 
   /**
    * Starts a bridge.
@@ -31,6 +43,45 @@ export class ServedBridge {
         return new ServedBridge(bridge, reporter, invocation, settings);
       });
     });
+  }
+
+  /** What there is to see of it now. */
+  async status(): Promise<BridgeStatus> {
+    const { display, channel, channelReason } = this.bridge;
+    const hostDisplay = this.settings.hostDisplay;
+    return {
+      version: packageVersion(),
+      pid: process.pid,
+      ageMs: Math.round(performance.now() - this.startedAt),
+      display,
+      ...(hostDisplay !== undefined && { hostDisplay }),
+      channel,
+      channelReason,
+      stats: this.bridge.stats(),
+      clients: await this.bridge.clients(),
+    };
+  }
+
+  /** Closes the bridge, and lets go of all that looks at it. */
+  async close(): Promise<void> {
+    this.control?.close();
+    await this.bridge.close();
+  }
+
+  /** Lets its owner look at it; without that it serves all the same. */
+  async openControl(): Promise<void> {
+    const path = controlPath(dirname(this.bridge.xauthority), this.bridge.display);
+    const controlled = { status: () => this.status(), reload: () => this.reload(), closeClient: (client: number) => this.bridge.closeClient(client) };
+    (await ControlServer.listen(path, controlled)).match(
+      (control) => (this.control = control),
+      (error) => this.reporter.log('warn', error.message),
+    );
+    void this.bridge.closed.then(() => this.control?.close());
+  }
+
+  /** Writes what there is to see into the log. */
+  async dump(): Promise<void> {
+    this.reporter.dump(await this.status());
   }
 
   /** Reads the files again and applies what can change now. A fault in them changes nothing. */

@@ -26,6 +26,13 @@ export function addonVersion(): Result<string, BridgeError> {
   return loadAddon().map((addon) => addon.version());
 }
 
+/** The user at the other end of a Unix socket, by the number of its descriptor; undefined when that isn't known. */
+export function peerUser(descriptor: number): number | undefined {
+  return loadAddon()
+    .map((addon) => addon.peerUser(descriptor) ?? undefined)
+    .unwrapOr(undefined);
+}
+
 /** Changes what may change in a running bridge. */
 export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
   const error = native.reconfigure(bindingLiveOptions(config));

@@ -7,6 +7,7 @@ import { SafeEmitter } from '../emitter.js';
 import type { BridgeError } from '../errors.js';
 import { onExit } from '../exit.js';
 import { reconfigureNative, type BindingBridge } from '../native/index.js';
+import type { ClientStatus } from './client-status.js';
 import { emissionOf, type BridgeEvents, type Totals } from './events.js';
 
 /** Counts over the whole life of a bridge. */
@@ -38,6 +39,10 @@ export interface Bridge extends AsyncDisposable {
   /** Resolves when the bridge is closed, however that came about; never rejects. */
   readonly closed: Promise<void>;
   stats(): BridgeStats;
+  /** Every connected client, in the order of their numbers. Takes up to 50 ms while clients are very busy. */
+  clients(): Promise<readonly ClientStatus[]>;
+  /** Closes a client's connection. @returns false when no client has this number */
+  closeClient(client: number): boolean;
   /** Changes these options for clients that connect from now on; those that are connected stay. Senseless ones change nothing. */
   reconfigure(options: LiveOptions): Result<void, BridgeError>;
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
@@ -82,6 +87,14 @@ export class NativeBridge implements Bridge {
 
   stats(): BridgeStats {
     return this.#native.stats();
+  }
+
+  async clients(): Promise<readonly ClientStatus[]> {
+    return this.#native.clients();
+  }
+
+  closeClient(client: number): boolean {
+    return Number.isSafeInteger(client) && this.#native.closeClient(client);
   }
 
   reconfigure(options: LiveOptions): Result<void, BridgeError> {

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::events::{Event, Events, Level};
 use crate::listen::Listener;
 use crate::live::LiveOptions;
+use crate::roster::{ClientStatus, Roster};
 use crate::stats::{Meter, Stats};
 
 /// Bytes of a cookie.
@@ -126,6 +127,7 @@ pub(crate) struct Shared {
     pub(crate) offers: Offers,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
+    pub(crate) roster: Roster,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
     pub(crate) stop: OwnedFd,
     /// The same for threads that are too busy to sleep.
@@ -158,6 +160,7 @@ impl Shared {
             offers: Offers { dri3: options.dri3 != Dri3::Off },
             events: Events::new(notify),
             meter: Meter::default(),
+            roster: Roster::default(),
             stop,
             stopped: AtomicBool::default(),
             policy: options.policy,
@@ -288,6 +291,16 @@ impl Bridge {
     /// The numbers of this moment.
     pub fn stats(&self) -> Stats {
         self.shared.meter.stats(*self.shared.clients() as u64)
+    }
+
+    /// The connected clients with their numbers, by number. Blocks for up to 50 ms while clients are very busy.
+    pub fn clients(&self) -> Vec<ClientStatus> {
+        self.shared.roster.look()
+    }
+
+    /// Ends a client's connection; `false` when there is no such client.
+    pub fn close_client(&self, client: u64) -> bool {
+        self.shared.roster.end(client)
     }
 
     /// Stops taking clients, lets those that are connected have what was said to them, removes the display's files.

@@ -73,6 +73,10 @@ impl Downlink {
         self.start < self.ready
     }
 
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.ready - self.start
+    }
+
     /// Whether nothing at all is in the buffer, so that bytes may pass beside it.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end

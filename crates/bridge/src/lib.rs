@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`bridge`] | start, accept, close |
 //! | `listen` | a free display number, its lock file and sockets |
+//! | `roster`, `vitals` | the connected clients and their numbers, for those who look |
 //! | [`live`] | the options that may change while it runs |
 //! | `client` | one client, one thread: set-up, then both streams until they end |
 //! | [`channel`] | the ways to the host |
@@ -20,15 +21,19 @@ pub mod error;
 pub mod events;
 mod listen;
 pub mod live;
+mod roster;
 mod spin;
 mod stats;
 mod uplink;
+mod vitals;
 
 pub use bridge::{Bridge, Dri3, Options};
 pub use channel::{ChannelChoice, PipeAddress};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::LiveOptions;
+pub use roster::{ClientStatus, Numbers};
 pub use session::Policy;
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};
+pub use vitals::{CLASSES, OldestRequest, RoundTrips};

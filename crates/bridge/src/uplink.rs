@@ -138,6 +138,11 @@ impl Uplink {
         self.memory.release();
     }
 
+    /// Bytes that may be sent.
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.slots.iter().map(|slot| slot.ready - slot.start).sum()
+    }
+
     /// Makes all that is left ready: the stream is over, so nothing will complete it.
     pub(crate) fn give_up_holding(&mut self) {
         for slot in self.slots.iter_mut().take(self.filled.max(1)) {

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bridge::{ChannelChoice, Dri3, Event, LiveOptions, Options, Policy, Side, Stats, Totals};
+use bridge::{ChannelChoice, ClientStatus, Dri3, Event, LiveOptions, Options, Policy, Side, Stats, Totals};
 use display::DisplayName;
 
 use crate::values::{
-    BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingPolicy, BindingStats,
-    BindingTotals,
+    BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOldestRequest, BindingOptions,
+    BindingPolicy, BindingStats, BindingTotals,
 };
 
 pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
@@ -147,6 +147,33 @@ impl From<Stats> for BindingStats {
             totals: stats.totals.into(),
         }
     }
+}
+
+impl From<ClientStatus> for BindingClient {
+    fn from(client: ClientStatus) -> Self {
+        let ClientStatus { client, pid, program, since, numbers } = client;
+        Self {
+            client: number(client),
+            pid,
+            program,
+            age_ms: millis_since(since),
+            totals: numbers.totals.into(),
+            awaited: number(numbers.awaited),
+            oldest: numbers.oldest.map(|oldest| BindingOldestRequest {
+                sequence: number(oldest.sequence),
+                opcode: oldest.major,
+                age_ms: millis_since(oldest.since),
+            }),
+            queued_to_host: number(numbers.queued_to_host),
+            queued_to_client: number(numbers.queued_to_client),
+            round_trips: numbers.round_trips.counts.to_vec(),
+            round_trip_micros: number(numbers.round_trips.micros),
+        }
+    }
+}
+
+fn millis_since(then: Instant) -> i64 {
+    i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// JavaScript's numbers are exact up to 2⁵³, far above any count here.

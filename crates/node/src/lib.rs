@@ -17,7 +17,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Status, Task};
 use napi_derive::napi;
 
-use values::{BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats};
+use values::{BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats};
 
 type Listener = ThreadsafeFunction<(), (), (), Status, false>;
 
@@ -63,6 +63,12 @@ fn start(options: BindingOptions, on_events: &Function<'_, (), ()>) -> Result<Bi
 #[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// The user at the other end of a Unix socket, by the number of its descriptor; absent where that is none.
+#[napi(catch_unwind)]
+pub fn peer_user(descriptor: i32) -> Option<u32> {
+    sys::peer::peer_user(descriptor).ok()
 }
 
 #[napi]
@@ -115,6 +121,18 @@ impl BindingBridge {
         self.bridge.stats().into()
     }
 
+    /// Looks at every connected client, in the order of their numbers.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingClient[]>")]
+    pub fn clients(&self) -> AsyncTask<Look> {
+        AsyncTask::new(Look(Arc::clone(&self.bridge)))
+    }
+
+    /// Ends a client's connection; `false` when there is no client of this number.
+    #[napi(catch_unwind)]
+    pub fn close_client(&self, client: i64) -> bool {
+        u64::try_from(client).is_ok_and(|client| self.bridge.close_client(client))
+    }
+
     /// Stops taking clients and removes the display's files at once, on this thread; waits for nobody. For a process that
     /// is about to end: Node runs no finalizers then.
     #[napi(catch_unwind)]
@@ -127,6 +145,22 @@ impl BindingBridge {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn close(&self) -> AsyncTask<Close> {
         AsyncTask::new(Close { bridge: Arc::clone(&self.bridge), listener: Arc::clone(&self.listener) })
+    }
+}
+
+/// Looking waits a moment for clients that are busy, so it runs on a thread of Node's pool.
+pub struct Look(Arc<Bridge>);
+
+impl Task for Look {
+    type Output = Vec<BindingClient>;
+    type JsValue = Vec<BindingClient>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(self.0.clients().into_iter().map(BindingClient::from).collect())
+    }
+
+    fn resolve(&mut self, _env: Env, clients: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(clients)
     }
 }
 

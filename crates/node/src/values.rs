@@ -176,3 +176,41 @@ pub struct BindingHostEvent {
     /// A log line.
     pub message: Option<String>,
 }
+
+/// A connected client at one moment.
+#[napi(object)]
+pub struct BindingClient {
+    /// Its number: 1, 2, 3 …
+    pub client: i64,
+    /// Process at the other end of its socket.
+    pub pid: Option<i32>,
+    /// That process's name.
+    pub program: Option<String>,
+    /// Milliseconds since it has connected.
+    pub age_ms: i64,
+    /// What went through.
+    pub totals: BindingTotals,
+    /// Requests whose reply is awaited.
+    pub awaited: i64,
+    /// The one of them that waits longest.
+    pub oldest: Option<BindingOldestRequest>,
+    /// Bytes that wait for the X server to take them.
+    pub queued_to_host: i64,
+    /// Bytes that wait for the client to take them.
+    pub queued_to_client: i64,
+    /// Measured round trips: element i counts those below 2^i microseconds and not below 2^(i-1); the last one all above.
+    pub round_trips: Vec<u32>,
+    /// The sum of their times in microseconds.
+    pub round_trip_micros: i64,
+}
+
+/// A request that waits for its reply.
+#[napi(object)]
+pub struct BindingOldestRequest {
+    /// Its number since the client's set-up, from 1.
+    pub sequence: i64,
+    /// Its major opcode.
+    pub opcode: u8,
+    /// Milliseconds that it is known to wait.
+    pub age_ms: i64,
+}

@@ -31,5 +31,6 @@ pub use limits::{
     CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, EXTENSION_NAME_MAX, HOST_HELD_MAX,
     PENDING_MAX, REQUESTED_MAX,
 };
+pub use pending::Awaiting;
 pub use policy::{Policy, Side, TableError};
 pub use session::{Counters, Next, Progress, Session, Violation};

@@ -57,6 +57,19 @@ pub(crate) struct Pending {
     pub(crate) answer: Answer,
 }
 
+/// Requests that await their reply: those of the core protocol, and of extensions those that a session has business with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaiting {
+    /// Number of the oldest, counted from 1 at the set-up.
+    pub oldest: u64,
+    /// Its major opcode.
+    pub major: u8,
+    /// Number of the newest.
+    pub newest: u64,
+    /// How many they are, 1 to 65,536.
+    pub count: usize,
+}
+
 /// The remembered requests of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct PendingQueue {
@@ -73,6 +86,17 @@ impl PendingQueue {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// The first and the last of them, and how many they are.
+    pub(crate) fn awaiting(&self) -> Option<Awaiting> {
+        let (oldest, newest) = (self.queue.front()?, self.queue.back()?);
+        Some(Awaiting {
+            oldest: oldest.sequence,
+            major: oldest.major,
+            newest: newest.sequence,
+            count: self.queue.len(),
+        })
     }
 
     /// Whether an opcode may still be learnt from an answer on its way.
@@ -153,6 +177,16 @@ mod tests {
         assert_eq!(queue.match_reply(1, true).map(|p| p.sequence), Some(1));
         assert_eq!(queue.match_reply(2, true).map(|p| p.sequence), Some(2));
         assert!(!queue.awaits_extension());
+    }
+
+    #[test]
+    fn the_oldest_and_the_newest_are_told_while_any_awaits_its_answer() {
+        let mut queue = queue(&[(3, 43), (4, 98), (9, 20)]);
+        assert_eq!(queue.awaiting(), Some(Awaiting { oldest: 3, major: 43, newest: 9, count: 3 }));
+        queue.skip_before(9);
+        assert_eq!(queue.awaiting(), Some(Awaiting { oldest: 9, major: 20, newest: 9, count: 1 }));
+        queue.match_reply(9, true);
+        assert_eq!(queue.awaiting(), None);
     }
 
     #[test]

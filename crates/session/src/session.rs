@@ -10,7 +10,7 @@ use crate::client::ClientStream;
 use crate::descriptors::Marks;
 use crate::extensions::{Carries, Extensions, Offers};
 use crate::host::HostStream;
-use crate::pending::PendingQueue;
+use crate::pending::{Awaiting, PendingQueue};
 use crate::policy::{Enforcer, Policy, Side};
 
 /// How far a chunk of a client's bytes may go.
@@ -134,6 +134,11 @@ impl<F> Session<F> {
         if let Some(enforcer) = &mut self.enforcer {
             enforcer.take_hits(each);
         }
+    }
+
+    /// The requests that await their reply, if any.
+    pub fn awaiting(&self) -> Option<Awaiting> {
+        self.pending.awaiting()
     }
 
     /// Takes descriptors that came with the client's next bytes. On a path that carries none they are closed.

@@ -8,6 +8,7 @@
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel;
 //! * [`Blob`]: such memory in pieces that lie scattered;
+//! * [`peer`]: who is at the other end of a socket;
 //! * [`virtgpu`]: the render node of a virtual machine's GPU;
 //! * [`vsock`]: sockets between a virtual machine and its host.
 
@@ -15,6 +16,7 @@ pub mod blob;
 pub mod buffer;
 pub mod futex_page;
 pub mod futex_ring;
+pub mod peer;
 pub mod shared_map;
 pub mod socket;
 pub mod virtgpu;

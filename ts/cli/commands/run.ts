@@ -15,12 +15,15 @@ export async function run(command: readonly string[], invocation: Invocation): P
   let child: ChildProcess | undefined;
   forwardSignals((signal) => child?.kill(signal));
   return ServedBridge.start(invocation, (line) => process.stderr.write(`${line}\n`)).match(
-    async ({ bridge }) => {
-      const env = { ...process.env, ...bridge.env };
+    async (served) => {
+      // Not awaited: a signal must find the child.
+      void served.openControl();
+      served.reporter.ready(served.bridge);
+      const env = { ...process.env, ...served.bridge.env };
       const code = await runChild(command, env, (started) => {
         child = started;
       });
-      await bridge.close();
+      await served.close();
       return code;
     },
     async (error) => complainAbout(error),

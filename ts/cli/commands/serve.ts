@@ -16,9 +16,11 @@ export async function serve(invocation: Invocation): Promise<number> {
   return ServedBridge.start(invocation, say).match(
     async (served) => {
       signals.onReload = () => void served.reload();
+      await served.openControl();
+      served.reporter.ready(served.bridge);
       if (!invocation.json) announce(served.bridge);
       await signals.stopped;
-      await served.bridge.close();
+      await served.close();
       return 0;
     },
     async (error) => complainAbout(error),

@@ -21,13 +21,15 @@ use crate::channel::{Channel, ChannelError};
 use crate::downlink::Downlink;
 use crate::events::{Event, Level};
 use crate::live::LiveOptions;
+use crate::roster::{Entry, Listed, Numbers};
 use crate::spin::Spinner;
 use crate::stats::Totals;
 use crate::uplink::Uplink;
+use crate::vitals::Vitals;
 
 /// When one side has gone, the other may take this long between two steps of taking what was said to it.
 const LINGER_MAX: Duration = Duration::from_secs(10);
-/// The same when the bridge stops.
+/// The same when the bridge stops, or is asked to close the client.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 /// A client that has said and heard nothing for this long gives its buffers' memory back.
@@ -36,6 +38,7 @@ const REST_AFTER: Duration = Duration::from_millis(200);
 const SET_UP_SUCCESS: u8 = 1;
 
 const HUNG_UP: &str = "the client closed its connection";
+const ENDED: &str = "the bridge was asked to close it";
 const SERVER_GONE: &str = "the X server closed the connection";
 const STOPPED: &str = "the bridge was stopped";
 
@@ -48,7 +51,7 @@ pub(crate) struct Relay<'a> {
     shared: &'a Arc<Shared>,
     live: Arc<LiveOptions>,
     client: u64,
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     channel: Box<dyn Channel>,
     session: Session<OwnedFd>,
     order: x11_wire::ByteOrder,
@@ -77,6 +80,11 @@ pub(crate) struct Relay<'a> {
     reason: Option<String>,
     totals: Totals,
     told: Totals,
+    vitals: Vitals,
+    /// Its place in the roster, once the host has let it in.
+    listed: Option<Listed<'a>>,
+    /// The last question of somebody who looks that it has answered.
+    answered: u64,
 }
 
 impl<'a> Relay<'a> {
@@ -98,7 +106,7 @@ impl<'a> Relay<'a> {
             shared,
             live,
             client,
-            socket,
+            socket: Arc::new(socket),
             channel,
             session,
             order,
@@ -118,6 +126,9 @@ impl<'a> Relay<'a> {
             reason: None,
             totals: Totals::default(),
             told: Totals::default(),
+            vitals: Vitals::default(),
+            listed: None,
+            answered: 0,
         })
     }
 
@@ -134,13 +145,18 @@ impl<'a> Relay<'a> {
                 self.stopping = true;
                 self.deadline = Some(Instant::now() + DRAIN_MAX);
             }
+            if self.answered != self.shared.roster.question() {
+                self.write_down();
+            }
             // Both, whatever the first says: neither direction may starve the other.
             if self.step_up() | self.step_down() {
                 spinner.found();
                 self.linger_on();
             } else if !spinner.look_again() {
                 self.tell();
+                self.note_sleep(true);
                 spinner.sleep(|| self.sleep());
+                self.note_sleep(false);
             }
         }
         drop(spinner);
@@ -162,7 +178,7 @@ impl<'a> Relay<'a> {
 
     /// One side has gone, and the rest is on its way: it gets more time with every step that it makes.
     fn linger_on(&mut self) {
-        if self.deadline.is_some() && self.heard && !self.stopping && !self.host_over {
+        if self.deadline.is_some() && self.heard && !self.is_ending() && !self.host_over {
             self.deadline = Some(Instant::now() + LINGER_MAX);
         }
     }
@@ -232,14 +248,28 @@ impl<'a> Relay<'a> {
             Ok(Outcome::Bytes(_)) => self.look(),
             Ok(Outcome::WouldBlock) if self.stopping => self.end_client(STOPPED),
             Ok(Outcome::WouldBlock) => return false,
-            Ok(Outcome::Closed) | Err(_) => self.end_client(HUNG_UP),
+            Ok(Outcome::Closed) | Err(_) => self.end_client(self.why_hung_up()),
         }
         true
+    }
+
+    fn why_hung_up(&self) -> &'static str {
+        if self.was_ended() { ENDED } else { HUNG_UP }
+    }
+
+    /// Somebody who looks has asked for its end.
+    fn was_ended(&self) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.entry.ended.load(Relaxed))
+    }
+
+    fn is_ending(&self) -> bool {
+        self.stopping || self.was_ended()
     }
 
     /// Lets the session look at what was read, and sends what it passes.
     fn look(&mut self) {
         self.next = self.uplink.look(&mut self.session);
+        self.vitals.asked(self.session.awaiting());
         if self.uplink.is_ready() {
             self.send_up();
         }
@@ -281,6 +311,7 @@ impl<'a> Relay<'a> {
             self.end_host(&ChannelError { why: violation.to_string() });
             return;
         }
+        self.vitals.answered(self.session.awaiting());
         if self.client_gone {
             self.downlink.discard();
         } else if self.downlink.is_ready() {
@@ -334,6 +365,8 @@ impl<'a> Relay<'a> {
             return;
         }
         let (pid, program) = peer(&self.socket);
+        let entry = Entry::new(pid, program.clone(), Arc::clone(&self.socket));
+        self.listed = Some(self.shared.roster.add(self.client, Arc::new(entry)));
         self.shared.meter.clients_total.fetch_add(1, Relaxed);
         self.shared.events.push(Event::ClientConnected { client: self.client, pid, program });
     }
@@ -345,7 +378,7 @@ impl<'a> Relay<'a> {
             self.uplink.give_up_holding();
         }
         self.reason.get_or_insert_with(|| reason.to_owned());
-        let limit = if self.stopping { DRAIN_MAX } else { LINGER_MAX };
+        let limit = if self.is_ending() { DRAIN_MAX } else { LINGER_MAX };
         self.deadline.get_or_insert_with(|| Instant::now() + limit);
     }
 
@@ -458,7 +491,34 @@ impl<'a> Relay<'a> {
             });
         }
         self.totals.session = self.session.counters();
-        self.shared.meter.tell(&mut self.told, self.totals);
+        if self.told != self.totals {
+            self.shared.meter.tell(&mut self.told, self.totals);
+            self.write_down();
+        }
+    }
+
+    /// Writes its numbers down for those who look.
+    fn write_down(&mut self) {
+        self.answered = self.shared.roster.question();
+        let Some(listed) = &self.listed else { return };
+        let awaiting = self.session.awaiting();
+        self.vitals.note_oldest(awaiting);
+        let numbers = Numbers {
+            totals: Totals { session: self.session.counters(), ..self.totals },
+            awaited: awaiting.map_or(0, |awaiting| awaiting.count as u64),
+            oldest: self.vitals.oldest,
+            queued_to_host: self.uplink.ready_bytes() as u64,
+            queued_to_client: self.downlink.ready_bytes() as u64,
+            round_trips: self.vitals.round_trips,
+        };
+        listed.entry.write(self.answered, &numbers);
+    }
+
+    /// Notes whether it sleeps: then its numbers are those of now.
+    fn note_sleep(&self, asleep: bool) {
+        if let Some(listed) = &self.listed {
+            listed.entry.sleeps(asleep);
+        }
     }
 }
 

@@ -1,0 +1,134 @@
+// The control socket of a running bridge: it answers its owner, and nobody else.
+
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { err, ok, type Result } from 'neverthrow';
+import type { Changes } from '../config/changes.js';
+import { failure, type BridgeError } from '../errors.js';
+import { onExit } from '../exit.js';
+import { peerUser } from '../native/index.js';
+import { REQUEST_BYTES_MAX, requestIn, type BridgeStatus, type ControlRequest } from './protocol.js';
+
+/** People look from a few terminals, and monitors from a few places; more is a fault of theirs. */
+const CONNECTIONS_MAX = 32;
+
+/** What fits into the address of a Unix socket. */
+const PATH_BYTES_MAX = 107;
+
+/** What the socket gives access to. */
+export interface Controlled {
+  readonly status: () => Promise<BridgeStatus>;
+  readonly reload: () => Result<Changes, BridgeError>;
+  readonly closeClient: (client: number) => boolean;
+}
+
+export class ControlServer {
+  readonly #connections = new Set<Socket>();
+  readonly #remove: () => void;
+
+  private constructor(
+    readonly path: string,
+    private readonly server: Server,
+    private readonly controlled: Controlled,
+    private readonly ownerOf: (socket: Socket) => number | undefined,
+  ) {
+    this.#remove = () => rmSync(path, { force: true });
+    onExit(this.#remove, true);
+    server.maxConnections = CONNECTIONS_MAX;
+    server.on('connection', (socket) => this.#accept(socket));
+    // Whatever happens to it later, clients of the bridge must not suffer.
+    server.on('error', () => undefined);
+  }
+
+  /**
+   * Listens on a path in a directory that is the user's alone.
+   * @param ownerOf the user at the other end of a connection
+   */
+  static listen(path: string, controlled: Controlled, ownerOf: (socket: Socket) => number | undefined = userOf): Promise<Result<ControlServer, BridgeError>> {
+    const refused = (why: string): Result<never, BridgeError> => err(failure('os', `the control socket ${path} can't be made (${why}): "x11bridge status" and the like won't reach this bridge`));
+    // Node cuts longer paths off without a word.
+    if (Buffer.byteLength(path) > PATH_BYTES_MAX) return Promise.resolve(refused('its path is too long'));
+    return new Promise((resolve) => {
+      // What lies there is of a bridge that has died: the display's number is ours.
+      rmSync(path, { force: true });
+      const server = createServer({ pauseOnConnect: true });
+      server.once('error', (error) => resolve(refused(codeOf(error))));
+      server.listen(path, () => {
+        chmodSync(path, 0o600);
+        resolve(ok(new ControlServer(path, server, controlled, ownerOf)));
+      });
+    });
+  }
+
+  /** Closes it and every connection, and removes the socket. */
+  close(): void {
+    onExit(this.#remove, false);
+    this.server.close();
+    for (const socket of this.#connections) socket.destroy();
+    this.#remove();
+  }
+
+  #accept(socket: Socket): void {
+    // Of the file's mode only the owner and root get here; this is for those who opened it before, or changed it since.
+    const owner = this.ownerOf(socket);
+    if (owner === undefined || (owner !== process.getuid?.() && owner !== 0)) return void socket.destroy();
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
+    socket.on('error', () => undefined);
+    void this.#serve(socket);
+  }
+
+  /** One request after the other; whoever does not read its answers is not read from. */
+  async #serve(socket: Socket): Promise<void> {
+    let pending = '';
+    socket.setEncoding('utf8');
+    try {
+      for await (const text of socket as AsyncIterable<string>) {
+        const lines = `${pending}${text}`.split('\n');
+        pending = lines.pop() ?? '';
+        for (const line of lines) if (!(await this.#handle(line, socket))) return;
+        if (pending.length > REQUEST_BYTES_MAX) return void refuse(socket);
+      }
+    } catch {
+      // It went away.
+    }
+    socket.destroy();
+  }
+
+  /** @returns whether the connection goes on */
+  async #handle(line: string, socket: Socket): Promise<boolean> {
+    const request = line.length <= REQUEST_BYTES_MAX ? requestIn(line) : undefined;
+    if (request === undefined) {
+      refuse(socket);
+      return false;
+    }
+    const answer = await this.#answer(request);
+    await new Promise((resolve) => socket.write(`${JSON.stringify(answer)}\n`, resolve));
+    return !socket.destroyed;
+  }
+
+  async #answer(request: ControlRequest): Promise<object> {
+    switch (request.do) {
+      case 'status':
+        return { ok: await this.controlled.status() };
+      case 'reload':
+        return this.controlled.reload().match<object>((changes) => ({ ok: changes }), ({ kind, message }) => ({ error: { kind, message } }));
+      case 'close-client':
+        return { ok: { closed: this.controlled.closeClient(request.client) } };
+    }
+  }
+}
+
+function refuse(socket: Socket): void {
+  socket.end(`${JSON.stringify({ error: { kind: 'invalid-option', message: 'this is no request of the control protocol' } })}\n`, () => socket.destroy());
+}
+
+/** Node has no name for it, but every socket of the system has a descriptor. */
+function userOf(socket: Socket): number | undefined {
+  const { fd } = (socket as unknown as { readonly _handle?: { readonly fd?: number } })._handle ?? {};
+  return fd === undefined ? undefined : peerUser(fd);
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : error.message;
+}
