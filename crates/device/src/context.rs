@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use cross_domain::dialect::x11bridge::{Stage, encode_closed};
+use cross_domain::dialect::x11bridge::{Stage, encode_closed, note_sends_done};
 use cross_domain::{
     CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, IDENTIFIERS_MAX, Identifier, IdentifierType,
-    Init, InitForm, RING_BYTES, SEND_HEADER_BYTES, Send, channel, encode_receive_header, receive_data_max,
+    Init, InitForm, QUERY_RING, RING_BYTES, SEND_HEADER_BYTES, Send, channel, encode_receive_header,
+    receive_data_max,
 };
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -96,8 +97,8 @@ struct Ring {
     blob: Arc<Blob>,
     /// Bytes of it that are used.
     bytes: usize,
-    /// Whether the guest knows CLOSED. Others are told by a RECEIVE without data that the stream is over.
-    knows_closed: bool,
+    /// Whether the guest speaks our dialect. Others are told by a RECEIVE without data that the stream is over.
+    is_ours: bool,
 }
 
 #[derive(Debug)]
@@ -135,6 +136,8 @@ pub struct Context {
     received: usize,
     /// Descriptors that came with them, and that the guest has not heard of.
     arrived: VecDeque<OwnedFd>,
+    /// SENDs that have been carried out; the guest is told.
+    sends_done: u32,
     traffic: Traffic,
 }
 
@@ -172,6 +175,7 @@ impl Context {
             drained: false,
             received: 0,
             arrived: VecDeque::new(),
+            sends_done: 0,
             traffic: Traffic::default(),
         }
     }
@@ -234,6 +238,7 @@ impl Context {
                 Command::Send(send) => {
                     let batch = Batch::gather(send, &mut commands);
                     let complete = self.send(&send, &batch)?;
+                    self.sends_done = self.sends_done.wrapping_add(u32::try_from(complete).unwrap_or(0));
                     if complete < batch.len() {
                         let rest = batch.rest_behind(complete);
                         return Ok(rest.map_or(done, |rest| submission.len() - rest));
@@ -296,7 +301,7 @@ impl Context {
         }
         let End { stage, errno, text } = self.end.as_ref()?;
         let ring = self.ring.as_ref()?;
-        let message = if ring.knows_closed {
+        let message = if ring.is_ours {
             encode_closed(*stage, *errno, text)
         } else {
             let mut header = [0; SEND_HEADER_BYTES];
@@ -315,13 +320,13 @@ impl Context {
             return Err(SubmitError::OutOfPlace { what: "a second INIT" });
         }
         let id = init.channel_ring_id;
-        let (bytes, knows_closed) = match init.form {
+        let (bytes, is_ours) = match init.form {
             InitForm::X11Bridge { channel_ring_bytes, .. } => (channel_ring_bytes as usize, true),
             _ => (RING_BYTES, false),
         };
         let blob = self.resources.blob(id).filter(|blob| bytes <= RING_BYTES_MAX && blob.is_ring(bytes));
         let blob = blob.ok_or(SubmitError::NoSuchRing { id })?;
-        self.ring = Some(Ring { blob, bytes, knows_closed });
+        self.ring = Some(Ring { blob, bytes, is_ours });
         match (self.opener)(init.channel_type) {
             Opening::Now(result) => self.open(result),
             Opening::Later => {
@@ -333,7 +338,7 @@ impl Context {
     }
 
     fn open(&mut self, result: Result<Opened, OpenFailure>) {
-        let half_closes = self.ring.as_ref().is_some_and(|ring| ring.knows_closed);
+        let half_closes = self.ring.as_ref().is_some_and(|ring| ring.is_ours);
         self.link = match result {
             Ok(opened) => Link::Open(Channel::new(opened, half_closes)),
             Err(OpenFailure { errno, text }) => {
@@ -345,6 +350,8 @@ impl Context {
 
     fn poll(&mut self, ring: Option<u8>) -> Result<(), SubmitError> {
         let what = match (&self.ring, ring) {
+            // A guest that wants to know whether anybody is here.
+            (_, Some(QUERY_RING)) => return Ok(()),
             (None, _) => "a POLL before INIT",
             (_, other) if other != Some(CHANNEL_RING) => "a POLL without a fence on the channel ring",
             _ if self.polled => "a second POLL",
@@ -435,6 +442,9 @@ impl Context {
         let mut header = [0; SEND_HEADER_BYTES];
         let identifiers = identifiers.get(..count).unwrap_or_default();
         encode_receive_header(&mut header, bytes, ring.bytes, identifiers).map_err(|_| Errno::INVAL)?;
+        if ring.is_ours {
+            note_sends_done(&mut header, self.sends_done);
+        }
         if ring.blob.write(0, &header) { Ok(outcome) } else { Err(Errno::FAULT) }
     }
 
@@ -512,6 +522,31 @@ mod tests {
         let mut data = vec![0; message.data_range().len()];
         assert!(map.read(message.data_range().start, &mut data));
         (format!("{message:?}"), data)
+    }
+
+    #[test]
+    fn a_poll_on_the_query_ring_does_nothing_with_and_without_a_channel() {
+        let (mut context, _there) = context();
+        assert_eq!(context.submit(&encode_poll(), Some(QUERY_RING)), Ok(16));
+        init(&mut context, 4096);
+        assert_eq!(context.submit(&encode_poll(), Some(QUERY_RING)), Ok(16));
+        assert_eq!((context.is_polled(), context.next_fence()), (false, None));
+    }
+
+    #[test]
+    fn each_message_counts_the_sends_that_are_done() {
+        let (mut context, there) = context();
+        let map = init(&mut context, 4096);
+        for sends in [3, 5] {
+            context.submit(&send(b"data").repeat(sends), None).unwrap();
+            rustix::io::write(&there, b"reply").unwrap();
+            context.submit(&encode_poll(), RING).unwrap();
+            assert_eq!(context.next_fence(), Some(Fence));
+            let mut head = [0; SEND_HEADER_BYTES];
+            assert!(map.read(0, &mut head));
+            let done = cross_domain::dialect::x11bridge::sends_done(&head);
+            assert_eq!(done, if sends == 3 { 3 } else { 8 });
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cross_domain::dialect::x11bridge::Stage;
+use cross_domain::dialect::x11bridge::{Stage, sends_done};
 use cross_domain::{
     CHANNEL_RING, Dialect, HEADER_BYTES, IDENTIFIERS_MAX, Identifier, Message, RING_BYTES, SEND_HEADER_BYTES,
     encode_poll, encode_send_header,
@@ -17,7 +17,7 @@ use sys::socket::Outcome;
 
 use super::liveness::Liveness;
 use super::offer::Offer;
-use super::{Channel, ChannelError, Interest};
+use super::{Channel, ChannelError, Interest, Interests};
 use crate::downlink::Downlink;
 use crate::uplink::Uplink;
 
@@ -42,6 +42,15 @@ pub trait Driver {
     fn query(&mut self, _commands: &[u8]) -> Result<Option<OwnedFd>, ChannelError> {
         Ok(None)
     }
+
+    /// `EXECBUFFER` of SENDs, `last` being the number of the last one, counted from 1 and modulo 2³²; otherwise as
+    /// [`Driver::execbuffer`].
+    fn send(&mut self, commands: &[u8], _last: u32) -> Result<usize, ChannelError> {
+        self.execbuffer(commands, None)
+    }
+
+    /// Notes that the host has carried out all SENDs up to this number.
+    fn sends_done(&mut self, _last: u32) {}
 
     /// Reads a fence event of the channel ring, if there is one.
     fn read_event(&mut self) -> Result<bool, ChannelError>;
@@ -74,6 +83,11 @@ pub trait Driver {
 
     /// What to poll for before the host takes more, where it did not take all.
     fn sending(&self) -> Option<Interest<'_>>;
+
+    /// What is ready when the host has gone; the other calls then fail.
+    fn alarm(&self) -> Option<Interest<'_>> {
+        None
+    }
 }
 
 /// A channel in its own context.
@@ -90,6 +104,12 @@ pub struct CrossDomain<D> {
     submission: Range<usize>,
     /// X11 bytes in it.
     submitted: usize,
+    /// SENDs that were ever submitted or prepared.
+    sends: u32,
+    /// Those of them that were submitted before the POLL that is outstanding.
+    sends_polled: u32,
+    /// Those that are prepared and not submitted.
+    prepared: u32,
     /// What its SENDs name.
     named: Vec<Identifier>,
     /// Descriptors that came with the ring's message and have not been taken.
@@ -123,6 +143,9 @@ impl<D: Driver> CrossDomain<D> {
             unread: 0..0,
             submission: 0..0,
             submitted: 0,
+            sends: 0,
+            sends_polled: 0,
+            prepared: 0,
             named: vec![],
             arrived: vec![],
             over: false,
@@ -135,6 +158,8 @@ impl<D: Driver> CrossDomain<D> {
     fn poll(&mut self) -> Result<(), ChannelError> {
         // A device completes the fences of a context that it knows no more: then no message is in the ring.
         let _ = self.ring.write(0, &[0; HEADER_BYTES]);
+        // What is prepared and not submitted does not count.
+        self.sends_polled = self.sends.wrapping_sub(self.prepared);
         self.driver.execbuffer(&encode_poll(), Some(CHANNEL_RING)).map(|_| ())
     }
 
@@ -159,6 +184,8 @@ impl<D: Driver> CrossDomain<D> {
             self.submission = if at == 0 { start..next } else { self.submission.start..next };
             self.submitted += range.len();
             at += 1;
+            self.sends = self.sends.wrapping_add(1);
+            self.prepared += 1;
         }
         Ok(())
     }
@@ -222,6 +249,9 @@ impl<D: Driver> CrossDomain<D> {
             });
         }
         self.liveness.heard();
+        // Other hosts carry out all that comes before a POLL before they look at it.
+        let ours = self.dialect == Dialect::X11Bridge;
+        self.driver.sends_done(if ours { sends_done(&head) } else { self.sends_polled });
         let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
         match message {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
@@ -275,10 +305,11 @@ impl<D: Driver> Channel for CrossDomain<D> {
                 self.prepare(uplink)?;
             }
             let bytes = uplink.bytes(self.submission.clone()).unwrap_or_default();
-            self.submission.start += self.driver.execbuffer(bytes, None)?;
+            self.submission.start += self.driver.send(bytes, self.sends)?;
             if !self.submission.is_empty() {
                 break;
             }
+            self.prepared = 0;
             self.liveness.sent();
             let submitted = std::mem::take(&mut self.submitted);
             uplink.sent(submitted);
@@ -292,7 +323,12 @@ impl<D: Driver> Channel for CrossDomain<D> {
     fn finish(&mut self) -> bool {
         let mut header = [0; SEND_HEADER_BYTES];
         let encoded = encode_send_header(&mut header, 0, 0, &[]).is_ok();
-        !encoded || self.driver.execbuffer(&header, None) != Ok(0)
+        let last = self.sends.wrapping_add(1);
+        let said = !encoded || self.driver.send(&header, last) != Ok(0);
+        if said {
+            self.sends = last;
+        }
+        said
     }
 
     fn half_closes(&self) -> bool {
@@ -351,8 +387,12 @@ impl<D: Driver> Channel for CrossDomain<D> {
         looked.inspect_err(|failure| self.failure = Some(failure.clone()))
     }
 
-    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2] {
-        [self.driver.receiving().filter(|_| receiving), self.driver.sending()]
+    fn interest(&self, receiving: bool) -> Interests<'_> {
+        [
+            self.driver.receiving().filter(|_| receiving),
+            self.driver.sending(),
+            self.driver.alarm().filter(|_| receiving),
+        ]
     }
 }
 

@@ -76,11 +76,14 @@ pub trait Channel {
 
     /// What to poll for: until it takes more if it did not take all, and until there is something to receive if
     /// `receiving`.
-    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2];
+    fn interest(&self, receiving: bool) -> Interests<'_>;
 }
 
 /// A descriptor to poll and what for.
 pub type Interest<'a> = (BorrowedFd<'a>, PollFlags);
+
+/// As many as a channel can have at once.
+pub type Interests<'a> = [Option<Interest<'a>>; 3];
 
 /// Why a channel ended before its stream did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,9 +64,9 @@ impl Route {
     }
 
     /// Clients that it carries at once, at most.
-    pub(crate) const fn clients_max(&self) -> usize {
+    pub(crate) fn clients_max(&self) -> usize {
         match self {
-            Self::Virtgpu(_) => Device::CLIENTS_MAX,
+            Self::Virtgpu(device) => device.clients_max(),
             _ => usize::MAX,
         }
     }

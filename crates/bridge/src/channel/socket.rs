@@ -7,7 +7,7 @@ use rustix::event::PollFlags;
 use session::Carries;
 use sys::socket::{self, Outcome};
 
-use super::{Channel, ChannelError, Interest};
+use super::{Channel, ChannelError, Interests};
 use crate::downlink::Downlink;
 use crate::uplink::{SLOTS, Uplink};
 
@@ -84,10 +84,10 @@ impl Channel for Socket {
         Ok(socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], descriptors)?)
     }
 
-    fn interest(&self, receiving: bool) -> [Option<Interest<'_>>; 2] {
+    fn interest(&self, receiving: bool) -> Interests<'_> {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, receiving);
         flags.set(PollFlags::OUT, self.congested);
-        [(!flags.is_empty()).then(|| (self.server.as_fd(), flags)), None]
+        [(!flags.is_empty()).then(|| (self.server.as_fd(), flags)), None, None]
     }
 }

@@ -440,15 +440,17 @@ impl<'a> Relay<'a> {
         // Where nothing is wanted of a side, its place is taken by one that stays silent: poll would report a hang-up
         // over and over.
         let silent = || PollFd::new(&self.shared.stop, PollFlags::empty());
-        let [receiving, taking] = &host;
+        let [first, second, third] =
+            host.each_ref().map(|interest| interest.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)));
         let awaits_its_end = self.finished && !self.channel.half_closes() && !self.client_gone;
         let client = poll_fd(&self.socket, flags);
         let client = client.or_else(|| awaits_its_end.then(|| PollFd::new(&self.socket, flags)));
         let mut polled = [
             PollFd::new(&self.shared.stop, stop),
             client.unwrap_or_else(silent),
-            receiving.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
-            taking.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)).unwrap_or_else(silent),
+            first.unwrap_or_else(silent),
+            second.unwrap_or_else(silent),
+            third.unwrap_or_else(silent),
         ];
         let until = self.deadline.into_iter().chain(watch_at).min();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));

@@ -15,6 +15,12 @@
 //! `channel_ring_bytes_max`, and at most the size of the blob `channel_ring_id`; else the host fails the INIT. The
 //! host uses no more of the ring than that. The other forms of INIT stay valid and mean 4096.
 //!
+//! **POLL on the query ring** does nothing, at any time, an INIT being there or not; its fence is signalled at once. So a
+//! guest sees that the host is alive.
+//!
+//! **RECEIVE.** The last four bytes of the header, which are 0 elsewhere, are the number of SENDs of the context that
+//! have been carried out, modulo 2³². So a guest knows what no longer waits in the device's queue.
+//!
 //! **CLOSED**, host → guest, in the channel ring and by the event of a POLL as RECEIVE is:
 //! ```text
 //!   0  header    cmd = 240, the rest 0
@@ -34,7 +40,7 @@
 
 use crate::error::{Error, Sender, widen};
 use crate::header::Header;
-use crate::limits::{HEADER_BYTES, RING_BYTES, RING_BYTES_MAX, is_ring_bytes};
+use crate::limits::{HEADER_BYTES, RING_BYTES, RING_BYTES_MAX, SEND_HEADER_BYTES, is_ring_bytes};
 use crate::wire::{Reader, Writer};
 
 /// `"X11B"` in memory order.
@@ -54,6 +60,22 @@ pub const CLOSED_HEADER_BYTES: usize = HEADER_BYTES + 12;
 
 /// Most bytes of text in a CLOSED: a sentence with a path in it.
 pub const CLOSED_TEXT_MAX: usize = 512;
+
+/// Where in the header of a RECEIVE the number of SENDs is.
+const SENDS_DONE: std::ops::Range<usize> = 4..HEADER_BYTES;
+
+/// Notes in the header of a RECEIVE that so many SENDs of the context have been carried out.
+pub fn note_sends_done(header: &mut [u8; SEND_HEADER_BYTES], sends: u32) {
+    if let Some(field) = header.get_mut(SENDS_DONE) {
+        field.copy_from_slice(&sends.to_le_bytes());
+    }
+}
+
+/// How many SENDs had been carried out, from the copy of a RECEIVE.
+pub fn sends_done(head: &[u8; SEND_HEADER_BYTES]) -> u32 {
+    let field = head.get(SENDS_DONE).and_then(|field| field.first_chunk());
+    field.map_or(0, |field| u32::from_le_bytes(*field))
+}
 
 /// Where the channel came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, QUERY_RING, encode_poll};
+use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, Dialect, QUERY_RING, encode_poll};
 use rustix::io::Errno;
 use sys::virtgpu::{Node, Param};
 
 use super::fence::is_signalled_within;
-use super::{RenderNode, Unavailable, Virtgpu, probe};
+use super::watch::Watch;
+use super::{RenderNode, Unavailable, Virtgpu, probe, window};
 use crate::channel::ChannelError;
 use crate::channel::offer::Offer;
 use crate::error::says;
@@ -31,6 +32,7 @@ pub struct Device {
     path: PathBuf,
     open: Opener,
     offer: Offer,
+    watch: Option<Arc<Watch>>,
 }
 
 impl fmt::Debug for Device {
@@ -46,10 +48,19 @@ impl fmt::Display for Device {
 }
 
 impl Device {
-    /// Clients at once. A POLL of each stays in the device's queue of 256 entries, and takes three of them where the
-    /// device has no indirect descriptors, as in libkrun. A full queue would block everybody, the whole machine's other
-    /// uses of the GPU too; so a quarter of it stays free.
-    pub(crate) const CLIENTS_MAX: usize = 64;
+    /// Clients at once. What a host has not finished stays in the device's queue, and a full queue blocks everybody, the
+    /// machine's other uses of its GPU too. So it holds what all of these can have in it, a POLL and what
+    /// [`window`](super::window) lets them have under way, with a quarter to spare.
+    pub(crate) fn clients_max(&self) -> usize {
+        if self.offer.dialect == Some(Dialect::X11Bridge) {
+            // QEMU's queue has 1024 entries with our host half.
+            768 / (1 + window::UNDER_WAY_MAX)
+        } else {
+            // The others finish SENDs at once. Their queues have 256 entries, of which a POLL takes three where there are no
+            // indirect descriptors, as in libkrun.
+            192 / 3
+        }
+    }
 
     /// The device whose render node `open` opens, if its host leads to an X server. `path` is its name in messages.
     pub fn examine<F>(path: PathBuf, open: F) -> Result<Self, Unavailable>
@@ -65,15 +76,21 @@ impl Device {
             Ok(node)
         });
         offer.dialect = offer.dialect.or_else(|| probe::dialect(&open));
-        Ok(Self { path, open, offer })
+        let ours = offer.dialect == Some(Dialect::X11Bridge);
+        let watch = ours.then(|| Watch::new(Arc::clone(&open))).transpose();
+        let doing = "making an eventfd";
+        let watch = watch.map_err(|errno| Unavailable::Os { path: path.clone(), doing, errno })?;
+        Ok(Self { path, open, offer, watch })
     }
 
     /// A context for a client.
     pub(crate) fn open(&self) -> Result<Virtgpu, ChannelError> {
+        let watched = self.watch.as_ref().map(Watch::enter).transpose();
+        let watched = watched.map_err(|_| ChannelError { why: super::HOST_LOST.into() })?;
         let node = (self.open)().map_err(|errno| ChannelError {
             why: format!("can't open {}: {}", self.path.display(), says(errno)),
         })?;
-        Ok(Virtgpu::new(node))
+        Ok(Virtgpu::new(node, watched))
     }
 
     pub(in crate::channel) const fn offer(&self) -> Offer {
@@ -151,6 +168,7 @@ fn answers(node: &dyn RenderNode) -> Result<bool, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Fake;
     use super::*;
 
     fn sentence(error: &Unavailable) -> String {
@@ -180,5 +198,40 @@ mod tests {
         );
         let error = find(Some(Path::new("/dev/null"))).unwrap_err();
         assert_eq!(error, Unavailable::OtherDriver { path: "/dev/null".into(), driver: None });
+    }
+
+    #[test]
+    fn whatever_a_device_lacks_is_a_sentence_of_its_own() {
+        let x11 = 1 << cross_domain::channel::X11;
+        for (fault, expected) in [
+            (Fake { context_init: 0, ..Fake::default() }, "takes no capset for a context"),
+            (Fake { capsets: 0b1_1110, ..Fake::default() }, "offers no cross-domain contexts"),
+            (Fake { makes_contexts: Err(Errno::INVAL), ..Fake::default() }, "making a context on"),
+            (Fake { answers: None, ..Fake::default() }, "did not answer within 3 s"),
+            (Fake { takes_commands: Err(Errno::NODEV), ..Fake::default() }, "submitting a command on"),
+            (
+                Fake { capset: [1, 0, 0, 0].map(u32::to_le_bytes).concat(), ..Fake::default() },
+                "neither an X11",
+            ),
+            (
+                Fake {
+                    capset: [1, x11, 0, 0, 0x4231_3158, 1, 5000].map(u32::to_le_bytes).concat(),
+                    ..Fake::default()
+                },
+                "can't be used",
+            ),
+        ] {
+            let error = Device::examine("/dev/dri/renderD128".into(), move || Ok(Box::new(fault.clone())));
+            let sentence = error.unwrap_err().to_string();
+            assert!(sentence.contains(expected) && sentence.contains("/dev/dri/renderD128"), "{sentence}");
+            assert!(!sentence.contains('\n') && sentence.contains(';'), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_lacks_nothing_is_taken() {
+        let device = Device::examine("/dev/dri/renderD128".into(), || Ok(Box::new(Fake::default()))).unwrap();
+        assert!(device.to_string().ends_with("the X11 channel of x11bridge"), "{device}");
+        assert!(device.clients_max() >= 100);
     }
 }

@@ -5,10 +5,13 @@
 //! waits in the kernel, where no signal reaches it. [`Window`] keeps that from happening.
 
 mod device;
+#[cfg(test)]
+mod fake;
 mod fence;
 mod node;
 mod probe;
 mod unavailable;
+mod watch;
 mod window;
 
 use std::os::fd::OwnedFd;
@@ -21,6 +24,7 @@ use sys::SharedMap;
 
 use super::cross_domain::Driver;
 use super::{ChannelError, Interest};
+use watch::Watched;
 use window::Window;
 
 pub use self::device::Device;
@@ -30,10 +34,15 @@ pub use self::node::RenderNode;
 pub(super) use self::probe::ONE_PIXEL;
 pub use self::unavailable::Unavailable;
 
+/// What ends clients, and keeps new ones out, when our host half has gone.
+const HOST_LOST: &str = "the host half of x11bridge does not answer; see whether it is running";
+
 /// A context of its own on a render node.
 pub struct Virtgpu {
     node: Box<dyn RenderNode>,
     window: Window,
+    /// Where the host half is a process that can end by itself.
+    watched: Option<Watched>,
 }
 
 impl std::fmt::Debug for Virtgpu {
@@ -44,8 +53,8 @@ impl std::fmt::Debug for Virtgpu {
 
 impl Virtgpu {
     /// Uses a node whose context has been initialized.
-    fn new(node: Box<dyn RenderNode>) -> Self {
-        Self { node, window: Window::default() }
+    fn new(node: Box<dyn RenderNode>, watched: Option<Watched>) -> Self {
+        Self { node, window: Window::default(), watched }
     }
 }
 
@@ -63,17 +72,22 @@ impl Driver for Virtgpu {
     }
 
     fn execbuffer(&mut self, commands: &[u8], ring: Option<u8>) -> Result<usize, ChannelError> {
-        if ring.is_some() {
-            self.node.execbuffer(commands, ring, false)?;
-            return Ok(commands.len());
-        }
+        self.node.execbuffer(commands, ring.or(Some(QUERY_RING)), false)?;
+        Ok(commands.len())
+    }
+
+    fn send(&mut self, commands: &[u8], last: u32) -> Result<usize, ChannelError> {
         if !self.window.is_open()? {
             return Ok(0);
         }
         // On a ring of the context: a fence of the device as a whole would wait for everybody else's.
         let fence = self.node.execbuffer(commands, Some(QUERY_RING), self.window.wants_fence())?;
-        self.window.submitted(fence);
+        self.window.submitted(last, fence);
         Ok(commands.len())
+    }
+
+    fn sends_done(&mut self, last: u32) {
+        self.window.done(last);
     }
 
     fn query(&mut self, commands: &[u8]) -> Result<Option<OwnedFd>, ChannelError> {
@@ -81,7 +95,14 @@ impl Driver for Virtgpu {
     }
 
     fn read_event(&mut self) -> Result<bool, ChannelError> {
+        if self.watched.as_ref().is_some_and(Watched::is_lost) {
+            return Err(ChannelError { why: HOST_LOST.into() });
+        }
         Ok(self.node.read_event()?)
+    }
+
+    fn alarm(&self) -> Option<Interest<'_>> {
+        self.watched.as_ref().map(|watched| (watched.alarm(), PollFlags::IN))
     }
 
     fn receiving(&self) -> Option<Interest<'_>> {
