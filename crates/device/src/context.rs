@@ -643,6 +643,7 @@ mod tests {
     fn commands_out_of_place_are_refused() {
         let (mut context, _there) = context();
         let out_of_place = |error| matches!(error, Err(SubmitError::OutOfPlace { .. }));
+        assert_eq!(context.submit(&encode_poll(), Some(QUERY_RING)), Ok(16), "a POLL for nothing");
         assert!(out_of_place(context.submit(&encode_poll(), RING)), "POLL before INIT");
         assert!(out_of_place(context.submit(&send(b"x"), None)), "SEND before INIT");
         init(&mut context, 4096);
