@@ -41,9 +41,9 @@ describe('a bridge', () => {
     assert.match(bridge.channelReason, /^[^\n]+$/);
     assert.equal(bridge.socketPath, socket);
     assert.deepEqual(bridge.env, { DISPLAY: bridge.display, XAUTHORITY: bridge.xauthority });
-    assert.deepEqual([socket, lock, bridge.xauthority].map(exists), [true, true, true]);
+    assert.deepEqual([socket, lock, bridge.xauthority ?? ''].map(exists), [true, true, true]);
     await bridge.close();
-    assert.deepEqual([socket, lock, bridge.xauthority].map(exists), [false, false, false]);
+    assert.deepEqual([socket, lock, bridge.xauthority ?? ''].map(exists), [false, false, false]);
   });
 
   it('closes once however often it is asked to, and its counts stay readable', async () => {
@@ -131,7 +131,7 @@ describe('a bridge', () => {
     await using guarded = await startXvfb({ auth: true });
     await using bridge = await started({ hostDisplay: guarded.display, hostXauthority: guarded.xauthority ?? '' });
     assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
-    const { stdout } = await finish('xauth', ['-f', bridge.xauthority, 'list']);
+    const { stdout } = await finish('xauth', ['-f', bridge.xauthority ?? '', 'list']);
     assert.match(stdout, /MIT-MAGIC-COOKIE-1 +[0-9a-f]{32}/);
     assert.ok(!stdout.includes(guarded.cookie ?? 'no cookie'));
     assert.notEqual((await finish('xdpyinfo', [], { env: { ...process.env, DISPLAY: bridge.display, XAUTHORITY: '/dev/null' } })).code, 0);

@@ -48,7 +48,7 @@ describe('the addon', () => {
     return started;
   }
 
-  const clientEnv = (bridge: BindingBridge): NodeJS.ProcessEnv => ({ ...process.env, DISPLAY: `:${bridge.display}`, XAUTHORITY: bridge.xauthority });
+  const clientEnv = (bridge: BindingBridge): NodeJS.ProcessEnv => ({ ...process.env, DISPLAY: `:${bridge.display}`, XAUTHORITY: bridge.xauthority ?? '' });
   const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
 
   it('exports exactly what the shell uses', () => {
@@ -66,7 +66,7 @@ describe('the addon', () => {
     assert.match(bridge.channel, /^(virtgpu|vsock|tcp|loopback|socket)$/);
     assert.match(bridge.channelReason, /^[^\n]+$/);
     assert.equal(bridge.socketPath, displayFiles(`:${bridge.display}`).socket);
-    assert.ok(bridge.xauthority.startsWith(`${folder.path}/`));
+    assert.ok(bridge.xauthority?.startsWith(`${folder.path}/`));
     assert.equal((await runClient(bridge)).code, 0);
     await bridge.close();
   });
@@ -192,7 +192,7 @@ describe('the addon', () => {
   it('takes its display down at once when the process is about to end', async () => {
     const bridge = start();
     bridge.stopTaking();
-    assert.deepEqual([bridge.socketPath, bridge.xauthority].filter(exists), []);
+    assert.deepEqual([bridge.socketPath, bridge.xauthority ?? ''].filter(exists), []);
     bridge.stopTaking();
     // Until then it keeps the event loop alive.
     await bridge.close();

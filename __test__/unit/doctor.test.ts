@@ -8,6 +8,7 @@ import { failure } from '../../dist/errors.js';
 const SETTINGS: ResolvedSettings = {
   display: undefined,
   hostDisplay: ':0',
+  socket: undefined,
   hostDisplayNamed: false,
   hostXauthority: undefined,
   channel: 'auto',

@@ -18,6 +18,7 @@ describe('options', () => {
   it('all have a default, with the host display from the environment', () => {
     assert.deepEqual(resolve({}), {
       display: undefined,
+      socket: undefined,
       hostDisplay: ':0',
       hostDisplayNamed: false,
       hostXauthority: undefined,

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import { OWN_OPTIONS } from '../config/host.js';
+import { GUARD_SETTINGS } from './commands/guard-settings.js';
 import { withSettings, type Invocation } from './invocation.js';
 import { lookingCommands } from './looking-commands.js';
 import { subcommand, type Outcome } from './subcommand.js';
@@ -49,6 +50,12 @@ but for what it writes into a folder that is shared with :rw.
 Exit codes: those of COMMAND; 128 + n when signal n ended it, 127 when it isn't found, 126 when it can't be executed,
 1 when there is no guest or no bridge, 2 for wrong usage.
 The first SIGINT, SIGTERM, SIGHUP or SIGQUIT is sent on to COMMAND; a second one ends the guest.`;
+const GUARD_HELP = `
+The policy is "guest" unless another one is set. With --socket PATH whoever may open PATH may connect, whatever cookie it shows; PATH is
+made for its owner alone. Without it a display is served, with a cookie of its own, as by "serve".
+Example: x11bridge guard --socket /run/user/1000/guest.sock --host-display :0
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't start, 2 for wrong usage.`;
 
 const CONFIG_HELP = `
 Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
@@ -91,7 +98,7 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, guardCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands]) add(program, outcome);
   return program;
 }
 
@@ -118,6 +125,18 @@ function serveCommand(program: Command, outcome: Outcome): void {
     .action(async (invocation: Invocation) => {
       const { serve } = await import('./commands/serve.js');
       outcome.code = await serve(invocation);
+    });
+}
+
+function guardCommand(program: Command, outcome: Outcome): void {
+  withSettings(subcommand(program, 'guard'), GUARD_SETTINGS)
+    .option('--json', 'write a line of JSON to stdout when ready, and for each client that comes or goes')
+    .description("put a policy between a virtual machine or a container and this host's X server")
+    .usage('[--socket PATH] [options]')
+    .addHelpText('after', GUARD_HELP)
+    .action(async (invocation: Invocation) => {
+      const { guard } = await import('./commands/guard.js');
+      outcome.code = await guard(invocation);
     });
 }
 

@@ -36,7 +36,7 @@ export class Reporter {
 
   /** Tells that clients can connect, and that its owner can look at it. */
   ready({ display, channel, xauthority }: Bridge): void {
-    this.event('ready', { display, channel, xauthority });
+    this.event('ready', { display, channel, ...(xauthority !== undefined && { xauthority }) });
   }
 
   reloaded({ applied, waiting }: Changes): void {

@@ -16,6 +16,9 @@ import { Reporter } from './reporter.js';
 import { onSignals } from './signals.js';
 import { packageVersion } from './version.js';
 
+/** What a command makes of the settings of all sources. */
+export type Adjust = (settings: ResolvedSettings) => ResolvedSettings;
+
 export class ServedBridge {
   private readonly startedAt = performance.now();
   private control: ControlServer | undefined;
@@ -25,6 +28,7 @@ export class ServedBridge {
     readonly reporter: Reporter,
     readonly invocation: Invocation,
     private settings: ResolvedSettings,
+    private readonly adjust: Adjust,
   ) {
     // With no handler Node would open its debugger to whoever sends it.
     onSignals(['SIGUSR1'], () => void this.dump());
@@ -34,13 +38,13 @@ export class ServedBridge {
    * Starts a bridge.
    * @param writeJson takes each line of JSON; called only with `--json`
    */
-  static start(invocation: Invocation, writeJson: (line: string) => void): Result<ServedBridge, BridgeError> {
-    return settingsOf(invocation, process.env).andThen((settings) => {
+  static start(invocation: Invocation, writeJson: (line: string) => void, adjust: Adjust = (settings) => settings): Result<ServedBridge, BridgeError> {
+    return settingsOf(invocation, process.env).map(adjust).andThen((settings) => {
       const reporter = new Reporter(settings.logLevel, invocation.json ? writeJson : undefined);
       for (const variable of unknownVariables(process.env)) reporter.log('warn', `${variable} is no setting, and has no effect`);
       return startSession(settings, process.env).map((bridge) => {
         reporter.follow(bridge);
-        return new ServedBridge(bridge, reporter, invocation, settings);
+        return new ServedBridge(bridge, reporter, invocation, settings, adjust);
       });
     });
   }
@@ -70,7 +74,7 @@ export class ServedBridge {
 
   /** Lets its owner look at it; without that it serves all the same. */
   async openControl(): Promise<void> {
-    const path = controlPath(dirname(this.bridge.xauthority), this.bridge.display);
+    const path = controlPath(dirname(this.bridge.xauthority ?? ''), this.bridge.display);
     const controlled = { status: () => this.status(), reload: () => this.reload(), closeClient: (client: number) => this.bridge.closeClient(client) };
     (await ControlServer.listen(path, controlled)).match(
       (control) => (this.control = control),
@@ -86,7 +90,7 @@ export class ServedBridge {
 
   /** Reads the files again and applies what can change now. A fault in them changes nothing. */
   reload(): Result<Changes, BridgeError> {
-    const result = settingsOf(this.invocation, process.env).andThen((wanted) =>
+    const result = settingsOf(this.invocation, process.env).map(this.adjust).andThen((wanted) =>
       this.bridge.apply(wanted).map(() => {
         const changes = changesBetween(this.settings, wanted);
         this.settings = reloaded(this.settings, wanted);

@@ -19,6 +19,11 @@ export interface BridgeOptions {
   /** The display number to serve, such as `:3`, from `:0` to `:59535`. Default `auto`: the first free one. */
   display?: 'auto' | `:${number}`;
   /**
+   * The absolute path of a socket to listen on in place of a display. It is made with mode 0600: who may open it may connect, and needs
+   * no cookie.
+   */
+  socket?: string;
+  /**
    * The X server to carry clients to: `:0`, `:0.0`, `unix:0`, `host:0.0` or the path of a socket. Default `$DISPLAY`. Not needed by
    * `virtgpu`, `vsock` and `tcp`, which lead to the host's; there its number only chooses among the entries of `hostXauthority`.
    */
@@ -27,7 +32,7 @@ export interface BridgeOptions {
    * The Xauthority file with that server's cookie. Default `$XAUTHORITY`, else `~/.Xauthority`; none with `virtgpu`, `vsock` and
    * `tcp`. It is read anew for each client.
    */
-  hostXauthority?: string;
+  hostXauthority?: string | undefined;
   /**
    * Default `auto`: the socket of `hostDisplay` if that is given, else `virtgpu`, else `vsock:2:6000` where the host listens, else the
    * socket of `$DISPLAY`; `Bridge.channelReason` says why. A TCP address of IPv6 stands in brackets.
@@ -61,6 +66,8 @@ export type OptionName = Exclude<keyof BridgeOptions, 'signal'>;
 export interface BridgeConfig {
   /** undefined: the first free number */
   readonly display: number | undefined;
+  /** undefined: a display */
+  readonly socket: string | undefined;
   /** undefined: only a channel that leads to the host will do */
   readonly hostDisplay: string | undefined;
   /** whether an option named it, so that `auto` takes no other */

@@ -51,6 +51,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
     if (hostDisplay === undefined && NEED_DISPLAY.has(channel)) return err(noServer(hostDisplayName));
     return ok({
       display: yield* read('display'),
+      socket: yield* read('socket'),
       hostDisplay,
       hostDisplayNamed: named !== undefined,
       hostXauthority: yield* read('hostXauthority'),

@@ -49,6 +49,16 @@ export const SCHEMA: Schema = {
     applies: 'start',
     of: 'bridge',
   },
+  socket: {
+    key: 'socket',
+    argument: 'PATH',
+    help: 'absolute path of a socket to listen on in place of a display; who may open it may connect, and needs no cookie',
+    fallback: 'none, a display is served',
+    standard: () => undefined,
+    type: textual('an absolute path', { paths: 'file', pattern: /^\// }),
+    applies: 'start',
+    of: 'bridge',
+  },
   hostDisplay: {
     key: 'host-display',
     argument: 'NAME',

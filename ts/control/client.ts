@@ -11,8 +11,9 @@ import { ANSWER_BYTES_MAX, type ControlAnswer, type ControlAnswers, type Control
 /** A bridge answers within milliseconds; one that is stopped doesn't. */
 const ANSWER_MS_MAX = 10_000;
 
-/** The path of the control socket of a display. */
+/** The path of the control socket of a display, or of a bridge that listens on a path of its own. */
 export function controlPath(runtimeDir: string, display: string): string {
+  if (display.startsWith('/')) return `${display}.control`;
   return join(runtimeDir, `control-${display.replace(/^:/, '')}`);
 }
 

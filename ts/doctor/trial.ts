@@ -15,12 +15,12 @@ export interface Trial {
   readonly server: Result<ServerAnswer, string>;
 }
 
-/** Starts, asks, and closes. The display is a free one, whatever the settings say: that one may be in use by a bridge that works. */
+/** Starts, asks, and closes. The display is a free one, whatever the settings say: theirs may be in use by a bridge that works. */
 export async function tryBridge(settings: Result<ResolvedSettings, BridgeError>, env: NodeJS.ProcessEnv): Promise<Trial> {
-  const started = settings.andThen((config) => startSession({ ...config, display: undefined }, env));
+  const started = settings.andThen((config) => startSession({ ...config, display: undefined, socket: undefined }, env));
   return started.match(
     async (bridge) => {
-      const server = await askServer(bridge.socketPath, bridge.xauthority, TRIAL_SECONDS);
+      const server = await askServer(bridge.socketPath, bridge.xauthority ?? '', TRIAL_SECONDS);
       const { display, channel, channelReason } = bridge;
       await bridge.close();
       return { bridge: ok({ display, channel, channelReason }), server };

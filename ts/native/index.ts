@@ -46,6 +46,7 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
     dri3: config.dri3,
     runtimeDir,
     ...(config.display !== undefined && { display: config.display }),
+    ...(config.socket !== undefined && { socket: config.socket }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),
     ...(config.renderNode !== undefined && { renderNode: config.renderNode }),
     ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms] } }),

@@ -25,17 +25,17 @@ export interface BridgeStats {
 
 /** A bridge that accepts X11 clients. It keeps the process alive until it is closed. */
 export interface Bridge extends AsyncDisposable {
-  /** The display that it serves, such as `:3`. */
+  /** The display that it serves, such as `:3`, or the path of its socket: clients take either as `DISPLAY`. */
   readonly display: string;
   readonly channel: ChannelName;
   /** One line: why that channel. */
   readonly channelReason: string;
-  /** The path of the private Xauthority file with the cookie for clients. */
-  readonly xauthority: string;
+  /** The path of the private Xauthority file with the cookie for clients; undefined where they need none. */
+  readonly xauthority: string | undefined;
   /** The path of the listening socket; clients find it by the display's number. */
   readonly socketPath: string;
   /** What a client needs in its environment. */
-  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY: string };
+  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY?: string };
   /** Resolves when the bridge is closed, however that came about; never rejects. */
   readonly closed: Promise<void>;
   stats(): BridgeStats;
@@ -60,9 +60,9 @@ export class NativeBridge implements Bridge {
   readonly display: string;
   readonly channel: ChannelName;
   readonly channelReason: string;
-  readonly xauthority: string;
+  readonly xauthority: string | undefined;
   readonly socketPath: string;
-  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY: string };
+  readonly env: { readonly DISPLAY: string; readonly XAUTHORITY?: string };
   readonly closed: Promise<void>;
 
   readonly #native: BindingBridge;
@@ -74,12 +74,12 @@ export class NativeBridge implements Bridge {
   constructor(native: BindingBridge) {
     this.#native = native;
     onExit(this.#stop, true);
-    this.display = `:${native.display}`;
     this.channel = native.channel as ChannelName;
     this.channelReason = native.channelReason;
-    this.xauthority = native.xauthority;
+    this.xauthority = native.xauthority ?? undefined;
     this.socketPath = native.socketPath;
-    this.env = { DISPLAY: this.display, XAUTHORITY: this.xauthority };
+    this.display = native.display === null ? native.socketPath : `:${native.display}`;
+    this.env = { DISPLAY: this.display, ...(this.xauthority !== undefined && { XAUTHORITY: this.xauthority }) };
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });

@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -46,6 +46,8 @@ pub struct Options {
     pub host_display: Option<DisplayName>,
     /// Whether the user named that display for this bridge, so that no other will do.
     pub host_display_named: bool,
+    /// The path of a socket to listen on in place of a display. Who may open it may connect, whatever cookie it shows.
+    pub socket: Option<PathBuf>,
     /// An existing directory, the caller's own, for the clients' Xauthority file.
     pub runtime_dir: PathBuf,
     /// The way to the host.
@@ -65,6 +67,7 @@ impl Options {
     pub fn new(host_display: Option<DisplayName>, runtime_dir: PathBuf) -> Self {
         Self {
             display: None,
+            socket: None,
             host_display_named: host_display.is_some(),
             host_display,
             runtime_dir,
@@ -88,6 +91,11 @@ impl Options {
     fn check(&self) -> Result<(), Error> {
         if self.display.is_some_and(|number| number > display::name::NUMBER_MAX) {
             let why = format!("a display number is at most {}", display::name::NUMBER_MAX);
+            return Err(Error::InvalidOption { why });
+        }
+        if self.socket.is_some() && self.display.is_some() {
+            let why =
+                "a bridge serves a display or listens on a socket of another path; name one of them".into();
             return Err(Error::InvalidOption { why });
         }
         self.live.check()
@@ -145,13 +153,13 @@ pub(crate) struct Shared {
 impl Shared {
     fn new(
         options: Options,
-        cookie: Cookie,
+        handshake: Handshake,
         route: Route,
         notify: Box<dyn Fn() + Send + Sync>,
         stop: OwnedFd,
     ) -> Self {
         Self {
-            handshake: Handshake::new(cookie),
+            handshake,
             route,
             host_number: options
                 .host_display
@@ -187,9 +195,9 @@ impl Shared {
 pub struct Bridge {
     shared: Arc<Shared>,
     acceptor: Mutex<Option<JoinHandle<()>>>,
-    number: u32,
+    number: Option<u32>,
     socket_path: PathBuf,
-    xauthority: PathBuf,
+    xauthority: Option<PathBuf>,
     channel_reason: String,
 }
 
@@ -220,20 +228,24 @@ impl Bridge {
             return Err(Error::InvalidOption { why });
         }
         let local = route.display().filter(|display| display.target == Target::Local);
-        let listener = Listener::bind(options.display, local.and_then(|display| display.number))?;
+        let listener = match options.socket.clone() {
+            Some(path) => Listener::at(path)?,
+            None => Listener::bind(options.display, local.and_then(|display| display.number))?,
+        };
         let number = listener.number();
-        if let Some(display) = local.filter(|display| display.number == Some(number)) {
+        if let Some(display) = local.filter(|display| number.is_some() && display.number == number) {
             return Err(own_display(display));
         }
-        let xauthority = options.runtime_dir.join(format!("xauthority-{number}"));
-        let entries = xauthority::entries_for(number, &cookie);
-        xauthority::write_private(&xauthority, &entries).map_err(|error| Error::RuntimeDir {
-            path: xauthority.clone(),
-            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        })?;
-        let xauthority = RemovedFile(xauthority);
-        let shared = Arc::new(Shared::new(options, Cookie::new(cookie), route, notify, stop));
-        let (socket_path, xauthority_path) = (listener.path().to_owned(), xauthority.0.clone());
+        let (handshake, xauthority) = match number {
+            Some(number) => {
+                let file = write_xauthority(&options.runtime_dir, number, &cookie)?;
+                (Handshake::new(Cookie::new(cookie)), Some(file))
+            }
+            None => (Handshake::open(), None),
+        };
+        let shared = Arc::new(Shared::new(options, handshake, route, notify, stop));
+        let socket_path = listener.path().to_owned();
+        let xauthority_path = xauthority.as_ref().map(|file| file.0.clone());
         let acceptor = Acceptor {
             shared: Arc::clone(&shared),
             listener,
@@ -256,19 +268,19 @@ impl Bridge {
         })
     }
 
-    /// The display's number.
-    pub const fn number(&self) -> u32 {
+    /// The display's number; none for a socket of another path.
+    pub const fn number(&self) -> Option<u32> {
         self.number
     }
 
     /// The display's socket.
-    pub fn socket_path(&self) -> &std::path::Path {
+    pub fn socket_path(&self) -> &Path {
         &self.socket_path
     }
 
-    /// The clients' Xauthority file.
-    pub fn xauthority(&self) -> &std::path::Path {
-        &self.xauthority
+    /// The clients' Xauthority file; none where they need no cookie.
+    pub fn xauthority(&self) -> Option<&Path> {
+        self.xauthority.as_deref()
     }
 
     /// The channel that is used, and in one line why.
@@ -341,6 +353,16 @@ impl Drop for RemovedFile {
     }
 }
 
+/// Writes the file with the clients' cookie.
+fn write_xauthority(folder: &Path, number: u32, cookie: &[u8]) -> Result<RemovedFile, Error> {
+    let path = folder.join(format!("xauthority-{number}"));
+    xauthority::write_private(&path, &xauthority::entries_for(number, cookie)).map_err(|error| {
+        let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+        Error::RuntimeDir { path: path.clone(), errno }
+    })?;
+    Ok(RemovedFile(path))
+}
+
 /// A bridge to itself would pass its clients round and round.
 fn own_display(host: &DisplayName) -> Error {
     let why = format!("the host display {host} would be the bridge's own; name the display of an X server");
@@ -364,7 +386,7 @@ struct Acceptor {
     shared: Arc<Shared>,
     listener: Listener,
     reserve: Option<OwnedFd>,
-    _xauthority: RemovedFile,
+    _xauthority: Option<RemovedFile>,
 }
 
 impl Acceptor {
@@ -476,12 +498,6 @@ pub(crate) mod tests {
         let display = DisplayName::parse("/nowhere/X0").unwrap();
         let options = Options::new(Some(display.clone()), PathBuf::new());
         let stop = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        Shared::new(
-            options,
-            Cookie::new(vec![1; 16]),
-            Route::Socket(Arc::new(display)),
-            Box::new(|| {}),
-            stop,
-        )
+        Shared::new(options, Handshake::open(), Route::Socket(Arc::new(display)), Box::new(|| {}), stop)
     }
 }

@@ -46,6 +46,13 @@ pub enum Error {
         /// What the system said.
         errno: Errno,
     },
+    /// The socket that was asked for could not be made.
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        errno: Errno,
+    },
     /// A file in the runtime directory could not be made.
     RuntimeDir {
         /// The file.
@@ -66,11 +73,12 @@ impl Error {
     /// A stable name for programs.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::InvalidOption { .. } => "invalid-option",
             Self::Channel { .. } => "channel-unavailable",
             Self::DisplayTaken { .. } => "display-taken",
             Self::NoFreeDisplay => "no-free-display",
-            Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
+            Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. }
+            | Self::Socket { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
+            Self::InvalidOption { .. } | Self::Socket { .. } => "invalid-option",
             Self::RuntimeDir { .. } => "runtime-dir",
             Self::Display { .. } | Self::Os { .. } => "os",
         }
@@ -107,6 +115,9 @@ impl fmt::Display for Error {
             Self::Display { path, errno } => {
                 write!(f, "can't make {}: {}; {}", path.display(), says(*errno), remedy(*errno))
             }
+            Self::Socket { path, errno } => {
+                write!(f, "can't listen on {}: {}; {}", path.display(), says(*errno), remedy(*errno))
+            }
             Self::RuntimeDir { path, errno } => {
                 write!(
                     f,
@@ -129,6 +140,8 @@ fn remedy(errno: Errno) -> &'static str {
         Errno::ACCESS | Errno::PERM => "get permission to write there",
         Errno::ROFS => "mount it writable",
         Errno::NOENT | Errno::NOTDIR => "make its directory",
+        Errno::ADDRINUSE => "end the process that listens there, or name another path",
+        Errno::EXIST => "remove that file, or name another path",
         _ => "mend that",
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -28,14 +28,15 @@ static SCRATCH_FILES: AtomicU32 = AtomicU32::new(0);
 /// Tries at a lock file that others remove and make at the same time.
 const LOCK_TRIES: usize = 5;
 
-/// A display's sockets and files. Dropping it removes the files.
+/// A display's sockets and files, or a socket of another path. Dropping it removes the files.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    number: u32,
+    number: Option<u32>,
     path: PathBuf,
     by_path: Arc<OwnedFd>,
+    /// The same as the other for a socket that is no display's: abstract sockets are everybody's.
     by_name: Arc<OwnedFd>,
-    _files: (Removed, Lock),
+    _files: (Removed, Option<Lock>),
 }
 
 /// Why one number can't be had.
@@ -63,7 +64,30 @@ impl Listener {
         Err(Error::NoFreeDisplay)
     }
 
-    pub(crate) const fn number(&self) -> u32 {
+    /// Listens on a path that is no display's. Who may connect is who may open the file: its owner alone.
+    pub(crate) fn at(path: PathBuf) -> Result<Self, Error> {
+        let failed = |errno| Error::Socket { path: path.clone(), errno };
+        match std::fs::symlink_metadata(&path).map(|found| found.file_type().is_socket()) {
+            Ok(true) if answers(&path.display().to_string()) => return Err(failed(Errno::ADDRINUSE)),
+            // A dead process's.
+            Ok(true) => drop(std::fs::remove_file(&path)),
+            Ok(false) => return Err(failed(Errno::EXIST)),
+            Err(_) => {}
+        }
+        let address = SocketAddrUnix::new(&path).map_err(failed)?;
+        let socket = unix_socket().map_err(failed)?;
+        bind(&socket, &address).map_err(failed)?;
+        let removed = Removed(path.clone());
+        // Nobody can connect before `listen`, so nobody else ever can.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        listen(&socket, BACKLOG).map_err(failed)?;
+        let by_path = Arc::new(socket);
+        Ok(Self { number: None, path, by_name: Arc::clone(&by_path), by_path, _files: (removed, None) })
+    }
+
+    /// The display's number; none for a socket of another path.
+    pub(crate) const fn number(&self) -> Option<u32> {
         self.number
     }
 
@@ -102,33 +126,35 @@ fn take(number: u32) -> Result<Listener, Taken> {
     // As with any X server, whoever has the cookie may connect.
     let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777));
     Ok(Listener {
-        number,
+        number: Some(number),
         path,
         by_path: Arc::new(by_path),
         by_name: Arc::new(by_name),
-        _files: (removed, lock),
+        _files: (removed, Some(lock)),
     })
 }
 
 /// Whether somebody answers on one of the display's sockets: a server in a container may have no lock file here.
 fn is_served(number: u32, path: &Path) -> bool {
-    let answers = |name: &str| {
-        DisplayName::parse(name).is_ok_and(|name| match name.connect(PROBE_MAX) {
-            Ok(_) => true,
-            Err(error) => matches!(error.errno, Some(Errno::AGAIN | Errno::ACCESS | Errno::PERM)),
-        })
-    };
     debug_assert!(DisplayName::parse(&format!(":{number}")).is_ok_and(|name| name.target == Target::Local));
     answers(&path.display().to_string()) || answers(&format!("@{}", path.display()))
 }
 
+/// Whether somebody answers on a socket, or may.
+fn answers(name: &str) -> bool {
+    DisplayName::parse(name).is_ok_and(|name| match name.connect(PROBE_MAX) {
+        Ok(_) => true,
+        Err(error) => matches!(error.errno, Some(Errno::AGAIN | Errno::ACCESS | Errno::PERM)),
+    })
+}
+
+fn unix_socket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
 fn listening(address: &SocketAddrUnix) -> Result<OwnedFd, Errno> {
-    let socket = socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
+    let socket = unix_socket()?;
     bind(&socket, address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket)
@@ -212,7 +238,7 @@ mod tests {
     #[test]
     fn a_display_has_a_lock_and_two_sockets_and_leaves_nothing() {
         let listener = Listener::bind(None, None).unwrap();
-        let (number, path) = (listener.number(), listener.path().to_owned());
+        let (number, path) = (listener.number().unwrap(), listener.path().to_owned());
         let lock = PathBuf::from(format!("/tmp/.X{number}-lock"));
         let text = std::fs::read_to_string(&lock).unwrap();
         assert_eq!((text.len(), text.trim().parse()), (11, Ok(std::process::id())));
@@ -234,7 +260,25 @@ mod tests {
         child.wait().unwrap();
         std::fs::write(&lock, format!("{:>10}\n", child.id())).unwrap();
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        assert_eq!(Listener::bind(Some(number), None).unwrap().number(), number);
+        assert_eq!(Listener::bind(Some(number), None).unwrap().number(), Some(number));
+    }
+
+    #[test]
+    fn a_socket_of_another_path_is_its_owners_alone_and_taken_over_only_from_the_dead() {
+        let path = std::env::temp_dir().join(format!("x11bridge-listen-{}", unused_number()));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let listener = Listener::at(path.clone()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let errno = |taken| match taken {
+            Err(Error::Socket { errno, .. }) => errno,
+            _ => panic!("it is refused"),
+        };
+        assert_eq!(errno(Listener::at(path.clone())), Errno::ADDRINUSE);
+        drop(listener);
+        assert!(!path.exists());
+        std::fs::write(&path, "a file").unwrap();
+        assert_eq!(errno(Listener::at(path.clone())), Errno::EXIST);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

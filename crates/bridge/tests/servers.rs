@@ -145,8 +145,9 @@ fn closing_delivers_what_was_said_and_leaves_no_file() {
         let (mut client, mut server) = lab.pair(ByteOrder::Little);
         let image = requests::request(ByteOrder::Little, 72, 2, &vec![1; 100_000]);
         client.request(&image).unwrap();
-        let (socket, xauthority) = (lab.bridge.socket_path().to_owned(), lab.bridge.xauthority().to_owned());
-        let lock = format!("/tmp/.X{}-lock", lab.bridge.number());
+        let (socket, xauthority) =
+            (lab.bridge.socket_path().to_owned(), lab.bridge.xauthority().unwrap().to_owned());
+        let lock = format!("/tmp/.X{}-lock", lab.bridge.number().unwrap());
         std::thread::scope(|scope| {
             scope.spawn(|| lab.bridge.close());
             assert!(server.stream.receive_to_end().unwrap() == image);

@@ -73,9 +73,9 @@ pub fn peer_user(descriptor: i32) -> Option<u32> {
 
 #[napi]
 impl BindingBridge {
-    /// The display's number.
+    /// The display's number; absent for a socket of another path.
     #[napi(getter, catch_unwind)]
-    pub fn display(&self) -> u32 {
+    pub fn display(&self) -> Option<u32> {
         self.bridge.number()
     }
 
@@ -91,10 +91,10 @@ impl BindingBridge {
         self.bridge.channel().1.to_owned()
     }
 
-    /// Path of the clients' Xauthority file.
+    /// Path of the clients' Xauthority file; absent where they need no cookie.
     #[napi(getter, catch_unwind)]
-    pub fn xauthority(&self) -> String {
-        self.bridge.xauthority().to_string_lossy().into_owned()
+    pub fn xauthority(&self) -> Option<String> {
+        self.bridge.xauthority().map(|path| path.to_string_lossy().into_owned())
     }
 
     /// Path of the display's socket; there is an abstract socket of the same name.

@@ -7,6 +7,8 @@ use napi_derive::napi;
 pub struct BindingOptions {
     /// Display number, 0 to 59535; absent for the first free one.
     pub display: Option<u32>,
+    /// Path of a socket to listen on in place of a display.
+    pub socket: Option<String>,
     /// The X server's display, as a user writes it; absent where only a channel to the host will do.
     pub host_display: Option<String>,
     /// Whether the user named that display for this bridge, so that `auto` takes no other; absent for yes.

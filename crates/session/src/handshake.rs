@@ -83,16 +83,21 @@ impl HandshakeError {
     }
 }
 
-/// Checks set-ups against one cookie.
+/// Checks set-ups against one cookie, or against none.
 #[derive(Debug)]
 pub struct Handshake {
-    cookie: Cookie,
+    cookie: Option<Cookie>,
 }
 
 impl Handshake {
     /// Accepts clients that show `cookie`.
     pub fn new(cookie: Cookie) -> Self {
-        Self { cookie }
+        Self { cookie: Some(cookie) }
+    }
+
+    /// Accepts clients whatever they show: who can connect at all is somebody else's decision.
+    pub const fn open() -> Self {
+        Self { cookie: None }
     }
 
     /// Looks at everything that the client has sent so far.
@@ -112,9 +117,10 @@ impl Handshake {
     }
 
     fn check(&self, setup: &SetupRequest<'_>) -> Result<(), HandshakeError> {
+        let Some(cookie) = &self.cookie else { return Ok(()) };
         match setup.auth_name {
             b"" => Err(HandshakeError::NoCookie),
-            MAGIC_COOKIE if self.cookie.matches(setup.auth_data) => Ok(()),
+            MAGIC_COOKIE if cookie.matches(setup.auth_data) => Ok(()),
             _ => Err(HandshakeError::WrongCookie),
         }
     }
@@ -173,6 +179,16 @@ mod tests {
         ] {
             assert_eq!(handshake().look(&setup(name, data)), Err(error));
         }
+    }
+
+    #[test]
+    fn an_open_door_takes_any_cookie_and_none_but_no_other_protocol() {
+        for (name, data) in
+            [(MAGIC_COOKIE, &b"the host's own!!"[..]), (b"XDM-AUTHORIZATION-1", b"x"), (b"", b"")]
+        {
+            assert!(matches!(Handshake::open().look(&setup(name, data)), Ok(Step::Accept { .. })));
+        }
+        assert!(matches!(Handshake::open().look(b"GET / HTTP"), Err(HandshakeError::NotX11 { .. })));
     }
 
     #[test]

@@ -31,7 +31,9 @@ export async function host(invocation: Invocation): Promise<number> {
 }
 
 function start(invocation: Invocation): Result<Host, BridgeError> {
-  return settingsOf(invocation, process.env).andThen((settings) =>
+  // Its socket is another one than a bridge's.
+  const { socket: _socket, ...flags } = invocation;
+  return settingsOf(flags, process.env).andThen((settings) =>
     hostConfig(settings, ownOptions(invocation), flagOf)
       .andThen((config) => startHostHalf(config))
       .map((started) => {

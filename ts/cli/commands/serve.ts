@@ -2,18 +2,19 @@
 
 import type { Bridge } from '../../session/bridge.js';
 import type { Invocation } from '../invocation.js';
-import { ServedBridge } from '../served-bridge.js';
+import { ServedBridge, type Adjust } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
 import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } from '../terminal.js';
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+ * @param adjust changes settings that a command sees differently
  * @returns the exit code: 0 after a signal
  */
-export async function serve(invocation: Invocation): Promise<number> {
+export async function serve(invocation: Invocation, adjust?: Adjust): Promise<number> {
   // Before the bridge exists: a signal must never find it without somebody to clean up.
   const signals = new ServeSignals();
-  return ServedBridge.start(invocation, say).match(
+  return ServedBridge.start(invocation, say, adjust).match(
     async (served) => {
       signals.onReload = () => void served.reload();
       await served.openControl();
@@ -53,6 +54,7 @@ class ServeSignals {
 }
 
 function announce({ display, channel, xauthority }: Bridge): void {
+  if (xauthority === undefined) return say(`x11bridge: ready on ${display} over the ${channel} channel; point the virtual machine or the clients at that socket`);
   say(`x11bridge: ready on display ${display} over the ${channel} channel; set this for clients:`);
   say(`export DISPLAY=${display} XAUTHORITY=${shellQuoted(xauthority)}`);
 }

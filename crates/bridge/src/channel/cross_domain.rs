@@ -78,6 +78,11 @@ pub trait Driver {
     /// Gives the memory of a blob back to the kernel, where that can be done while the host may write to it.
     fn release(&mut self, _blob: &SharedMap) {}
 
+    /// See [`Channel::end`].
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// What to poll for before there can be an event.
     fn receiving(&self) -> Option<Interest<'_>>;
 
@@ -385,6 +390,10 @@ impl<D: Driver> Channel for CrossDomain<D> {
     fn watch(&mut self) -> Result<(), ChannelError> {
         let looked = self.liveness.look(&mut self.driver, &self.query_ring);
         looked.inspect_err(|failure| self.failure = Some(failure.clone()))
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.driver.end()
     }
 
     fn interest(&self, receiving: bool) -> Interests<'_> {

@@ -80,6 +80,10 @@ impl Driver for Loopback {
         blob.release();
     }
 
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        self.context.socket()
+    }
+
     fn receiving(&self) -> Option<Interest<'_>> {
         self.interest(PollFlags::IN)
     }

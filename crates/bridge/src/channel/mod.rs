@@ -61,6 +61,12 @@ pub trait Channel {
         None
     }
 
+    /// A descriptor that reports a hang-up as soon as the X server closes the connection, however much of what it said is
+    /// still unread; `None` where there is no such thing.
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// When to [`Channel::watch`] the host if nothing happens until then; `None` where it tells of its end by itself.
     fn watch_at(&mut self) -> Option<Instant> {
         None

@@ -1,7 +1,7 @@
 //! A stream socket that leads to the X server: bytes, and descriptors too where it is a Unix socket.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use session::Carries;
@@ -82,6 +82,10 @@ impl Channel for Socket {
         descriptors: &mut Vec<OwnedFd>,
     ) -> Result<Outcome, ChannelError> {
         Ok(socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], descriptors)?)
+    }
+
+    fn end(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.server.as_fd())
     }
 
     fn interest(&self, receiving: bool) -> Interests<'_> {

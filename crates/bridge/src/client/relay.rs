@@ -74,6 +74,8 @@ pub(crate) struct Relay<'a> {
     /// The host has answered it with a refusal.
     refusal: Option<String>,
     stopping: bool,
+    /// The client's ids are its own until the server closes the connection, and that is to be noticed at once.
+    ids_watched: bool,
     /// Nothing has happened for a while: the next sleep has no end of its own.
     at_rest: bool,
     deadline: Option<Instant>,
@@ -121,6 +123,7 @@ impl<'a> Relay<'a> {
             heard: false,
             refusal: None,
             stopping: false,
+            ids_watched: shared.policy.is_some(),
             at_rest: false,
             deadline: Some(deadline),
             reason: None,
@@ -445,7 +448,10 @@ impl<'a> Relay<'a> {
         let awaits_its_end = self.finished && !self.channel.half_closes() && !self.client_gone;
         let client = poll_fd(&self.socket, flags);
         let client = client.or_else(|| awaits_its_end.then(|| PollFd::new(&self.socket, flags)));
+        // A client that reads nothing keeps the host's stream from its end, but not the server from giving its ids away.
+        let end = self.channel.end().filter(|_| self.ids_watched && !self.host_over);
         let mut polled = [
+            end.as_ref().map_or_else(silent, |end| PollFd::new(end, PollFlags::empty())),
             PollFd::new(&self.shared.stop, stop),
             client.unwrap_or_else(silent),
             first.unwrap_or_else(silent),
@@ -457,6 +463,11 @@ impl<'a> Relay<'a> {
         let rest = (!self.at_rest && self.deadline.is_none()).then_some(REST_AFTER);
         let timeout = left.into_iter().chain(rest).min().and_then(|left| Timespec::try_from(left).ok());
         let ready = rustix::event::poll(&mut polled, timeout.as_ref());
+        let [end, ..] = &polled;
+        if end.revents().contains(PollFlags::HUP) {
+            self.ids_watched = false;
+            self.session.leave();
+        }
         self.at_rest = ready == Ok(0);
         if self.at_rest {
             self.release();

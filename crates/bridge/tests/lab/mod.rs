@@ -60,7 +60,7 @@ impl Lab {
         options.live.host_xauthority = Some(folder.0.join("host-xauthority"));
         change(&mut options);
         let bridge = Bridge::start(options, Box::new(|| {})).unwrap();
-        let cookie = cookie_in(bridge.xauthority());
+        let cookie = cookie_in(bridge.xauthority().unwrap());
         Self { bridge, cookie, server: Some(server), folder }
     }
 

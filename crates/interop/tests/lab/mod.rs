@@ -68,7 +68,7 @@ impl Lab {
         let why = device.to_string();
         let options = Options::new(None, folder.0.clone());
         let bridge = Bridge::start_over(options, Route::Virtgpu(device), why, Box::new(|| {})).unwrap();
-        let entries = xauthority::parse(&std::fs::read(bridge.xauthority()).unwrap());
+        let entries = xauthority::parse(&std::fs::read(bridge.xauthority().unwrap()).unwrap());
         let cookie = entries.first().unwrap().data.clone();
         Self { bridge, cookie, server, _folder: folder }
     }

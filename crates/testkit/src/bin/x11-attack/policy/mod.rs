@@ -34,6 +34,9 @@ pub(crate) struct Scene {
     pub(crate) own: u32,
     pub(crate) pixmap: u32,
     pub(crate) gc: u32,
+    /// Where the two connected, and victims that came later.
+    displays: (Display, Display),
+    others: Vec<RawClient>,
     /// What was wrong with an answer.
     complaints: Vec<String>,
 }
@@ -84,9 +87,9 @@ pub(crate) fn policy(stage: &Stage) -> io::Result<Value> {
 }
 
 impl Scene {
-    fn open(stage: &Stage, victim: &Display) -> io::Result<Self> {
+    fn open(stage: &Stage, host: &Display) -> io::Result<Self> {
         let mut attacker = stage.client()?;
-        let mut victim = victim.connect(stage.order)?;
+        let mut victim = host.connect(stage.order)?;
         let window = make_window(&mut victim, Some(SECRET))?;
         let own = make_window(&mut attacker, None)?;
         let (order, base) = (attacker.order, attacker.setup.resource_base);
@@ -94,13 +97,39 @@ impl Scene {
         attacker.request(&requests::create_pixmap(order, depth, pixmap, own, SIDE, SIDE))?;
         attacker.request(&requests::create_gc(order, gc, own))?;
         attacker.sync()?;
-        Ok(Self { attacker, victim, window, own, pixmap, gc, complaints: vec![] })
+        let displays = (stage.display.clone(), host.clone());
+        Ok(Self { attacker, victim, window, own, pixmap, gc, displays, others: vec![], complaints: vec![] })
+    }
+
+    /// One more client of the attacker's side.
+    pub(crate) fn another_attacker(&self) -> io::Result<RawClient> {
+        self.displays.0.connect(self.order())
+    }
+
+    /// A victim whose ids begin with `base`, and its window; `None` where the server gives them to nobody.
+    pub(crate) fn victim_with_ids(&mut self, base: u32) -> io::Result<Option<u32>> {
+        const TRIES: usize = 40;
+        for _ in 0..TRIES {
+            let mut victim = self.displays.1.connect(self.order())?;
+            let found = victim.setup.resource_base == base;
+            let window = if found { Some(make_window(&mut victim, Some(SECRET))?) } else { None };
+            self.others.push(victim);
+            if window.is_some() {
+                return Ok(window);
+            }
+        }
+        Ok(None)
     }
 
     /// Gives back what it has grabbed, so that the next attack finds the server as this one did.
     fn let_go(&mut self) -> io::Result<()> {
+        const ANY_MODIFIER: u16 = 1 << 15;
         for ungrab in [32, 27] {
             self.attempt_fields(ungrab, 0, &[0])?;
+        }
+        for window in [self.root(), self.window] {
+            let body = [words(self.order(), &[window]), self.order().u16(ANY_MODIFIER).to_vec()].concat();
+            self.attempt(&requests::request(self.order(), 34, 0, &body))?;
         }
         Ok(())
     }

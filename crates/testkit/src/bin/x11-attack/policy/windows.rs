@@ -41,6 +41,7 @@ pub(crate) const ATTACKS: &[(&str, Attack)] = &[
         let body = [words(order, &[id, window]), size, words(order, &[0, 0])].concat();
         Ok(scene.attempt(&requests::request(order, 1, 0, &body))?.passed())
     }),
+    ("windows: the ids of a client that was killed", killed_ids),
     ("windows: ChangeProperty", |scene| {
         let window = scene.window;
         change_property(scene, window)
@@ -87,6 +88,32 @@ pub(crate) const ATTACKS: &[(&str, Attack)] = &[
 fn on_window(scene: &mut Scene, opcode: u8) -> io::Result<bool> {
     let window = scene.window;
     scene.passes(opcode, 0, &[window])
+}
+
+/// A second attacker asks for images and reads none, so that the bridge can't see its end; the first one kills it. The server
+/// gives its ids to the next client, a victim.
+fn killed_ids(scene: &mut Scene) -> io::Result<bool> {
+    const IMAGES: usize = 40;
+    const TRIES: usize = 50;
+    let order = scene.order();
+    let mut stalled = scene.another_attacker()?;
+    let area = requests::Area { drawable: stalled.setup.root, width: 500, height: 500 };
+    let base = stalled.setup.resource_base;
+    stalled.request(&requests::create_gc(order, base, stalled.setup.root))?;
+    stalled.sync()?;
+    stalled.stream.send(&requests::get_image(order, area).repeat(IMAGES))?;
+    scene.attempt_fields(113, 0, &[base])?;
+    let Some(window) = scene.victim_with_ids(base)? else {
+        return Err(io::Error::other("the server gives the ids to nobody else"));
+    };
+    for _ in 0..TRIES {
+        if !scene.shows_secret(window)? {
+            return Ok(false);
+        }
+        // The bridge has to hear of it first.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(true)
 }
 
 fn change_property(scene: &mut Scene, window: u32) -> io::Result<bool> {
