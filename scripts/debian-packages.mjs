@@ -34,6 +34,7 @@ export const DEBIAN_PACKAGES = {
   ],
   peers: [
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
+    { name: 'tmux', why: 'a terminal whose screen can be read', command: 'tmux' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
   ],
   fences: [

@@ -15,6 +15,9 @@ Without DISPLAY it is the bridge of $DISPLAY, or the only one of yours that runs
 const EXIT_HELP = `
 Exit codes: 0 success, 1 when no bridge answers, 2 wrong usage.`;
 
+const TOP_HELP = `
+Keys: left and right choose what is sorted by, r reverses that; up and down select a client, k closes it; q quits.`;
+
 /** Adds them to the program. */
 export function lookingCommands(program: Command, outcome: Outcome): void {
   looking(program, 'status', 'show a running bridge and its clients')
@@ -22,6 +25,12 @@ export function lookingCommands(program: Command, outcome: Outcome): void {
     .action(async (display: string | undefined, options: Looking) => {
       const { status } = await import('./commands/status.js');
       outcome.code = await status({ ...options, ...(display !== undefined && { display }) });
+    });
+  looking(program, 'top', 'show a running bridge and its clients, live, and close some')
+    .addHelpText('after', TOP_HELP)
+    .action(async (display: string | undefined, options: Looking) => {
+      const { top } = await import('./commands/top.js');
+      outcome.code = await top({ ...options, ...(display !== undefined && { display }) });
     });
   looking(program, 'reload', 'make a running bridge read its configuration again')
     .option('--json', 'write one line of JSON')

@@ -53,6 +53,8 @@ export class ServedBridge {
   async status(): Promise<BridgeStatus> {
     const { display, channel, channelReason } = this.bridge;
     const hostDisplay = this.settings.hostDisplay;
+    // First, as it makes busy clients tell what the sums are made of.
+    const clients = await this.bridge.clients();
     return {
       version: packageVersion(),
       pid: process.pid,
@@ -62,7 +64,7 @@ export class ServedBridge {
       channel,
       channelReason,
       stats: this.bridge.stats(),
-      clients: await this.bridge.clients(),
+      clients,
     };
   }
 

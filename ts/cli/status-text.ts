@@ -46,7 +46,8 @@ function waitsFor({ oldest, awaited }: ClientStatus): string {
 
 /** The bridge in a few lines, then a line for each client. */
 export function statusText(status: BridgeStatus, paint: Paint): string[] {
-  return [...summary(status), '', ...table(status.clients, paint)];
+  const [head = '', ...rows] = table(status.clients);
+  return [...summary(status), '', paint.bold(head), ...rows];
 }
 
 /** What holds for the bridge as a whole. */
@@ -60,12 +61,10 @@ export function summary({ display, hostDisplay, channel, channelReason, pid, ver
   ];
 }
 
-/** The table of clients, with its head. */
-export function table(clients: readonly ClientStatus[], paint: Paint, sortedBy?: Column): string[] {
-  const rows = clients.map((client) => COLUMNS.map(({ cell }) => cell(client)));
-  const widths = COLUMNS.map(({ title }, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
-  const line = (cells: readonly string[]): string => cells.map((cell, at) => (COLUMNS[at]?.left ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ').trimEnd();
-  const head = line(COLUMNS.map(({ title }) => title));
-  const marked = sortedBy === undefined ? head : head.replace(new RegExp(`(?<= |^)${sortedBy.title}(?= |$)`), paint.inverse(sortedBy.title));
-  return [paint.bold(marked), ...rows.map(line)];
+/** The table of clients; its first line is the head. */
+export function table(clients: readonly ClientStatus[], columns: readonly Column[] = COLUMNS): string[] {
+  const rows = clients.map((client) => columns.map(({ cell }) => cell(client)));
+  const widths = columns.map(({ title }, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (cells: readonly string[]): string => cells.map((cell, at) => (columns[at]?.left ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ').trimEnd();
+  return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }

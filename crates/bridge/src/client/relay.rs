@@ -149,6 +149,7 @@ impl<'a> Relay<'a> {
                 self.deadline = Some(Instant::now() + DRAIN_MAX);
             }
             if self.answered != self.shared.roster.question() {
+                self.tell();
                 self.write_down();
             }
             // Both, whatever the first says: neither direction may starve the other.
