@@ -19,6 +19,7 @@ const SETTINGS: ResolvedSettings = {
   clientsMax: undefined,
   hostTimeout: undefined,
   runtimeDir: undefined,
+  metrics: undefined,
   logLevel: 'warn',
 };
 

@@ -30,6 +30,7 @@ describe('options', () => {
       clientsMax: undefined,
       hostTimeout: undefined,
       runtimeDir: undefined,
+      metrics: undefined,
       logLevel: 'warn',
     });
   });

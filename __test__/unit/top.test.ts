@@ -12,7 +12,7 @@ function client(number: number, program: string, more: Partial<Totals> = {}): Cl
 }
 
 function status(...clients: ClientStatus[]): BridgeStatus {
-  const stats = { clients: clients.length, clientsTotal: 9, clientsRefused: 0, panics: 0, totals: NONE };
+  const stats = { clients: clients.length, clientsTotal: 9, clientsRefused: 0, panics: 0, totals: NONE, roundTrips: [], roundTripMicros: 0 };
   return { version: '1', pid: 1, ageMs: 1, display: ':1', channel: 'socket', channelReason: 'why', stats, clients } as BridgeStatus;
 }
 

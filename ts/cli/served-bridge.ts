@@ -1,11 +1,13 @@
 // The bridge that a command works with: started from the settings of all sources, reported on, and reloaded.
 
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
 import type { ResolvedSettings } from '../config/options.js';
+import { SCHEMA } from '../config/schema.js';
 import { unknownVariables } from '../config/sources.js';
 import { controlPath } from '../control/client.js';
+import { MetricsServer } from '../control/metrics-server.js';
 import type { BridgeStatus } from '../control/protocol.js';
 import { ControlServer } from '../control/server.js';
 import type { BridgeError } from '../errors.js';
@@ -22,6 +24,7 @@ export type Adjust = (settings: ResolvedSettings) => ResolvedSettings;
 export class ServedBridge {
   private readonly startedAt = performance.now();
   private control: ControlServer | undefined;
+  private metrics: MetricsServer | undefined;
 
   private constructor(
     readonly bridge: NativeBridge,
@@ -71,6 +74,7 @@ export class ServedBridge {
   /** Closes the bridge, and lets go of all that looks at it. */
   async close(): Promise<void> {
     this.control?.close();
+    this.metrics?.close();
     await this.bridge.close();
   }
 
@@ -82,7 +86,22 @@ export class ServedBridge {
       (control) => (this.control = control),
       (error) => this.reporter.log('warn', error.message),
     );
-    void this.bridge.closed.then(() => this.control?.close());
+    await this.openMetrics();
+  }
+
+  /** Offers the figures where the settings say; where that can't be, the bridge goes on without. */
+  private async openMetrics(): Promise<void> {
+    this.metrics?.close();
+    this.metrics = undefined;
+    if (this.settings.metrics === undefined) return;
+    const path = join(dirname(this.bridge.xauthority), `metrics-${this.bridge.display.slice(1)}`);
+    (await MetricsServer.listen(this.settings.metrics, path, () => this.status())).match(
+      (metrics) => {
+        this.metrics = metrics;
+        this.reporter.log('info', `figures for Prometheus: ${metrics.where}`);
+      },
+      (error) => this.reporter.log('warn', error.message),
+    );
   }
 
   /** Writes what there is to see into the log. */
@@ -97,6 +116,7 @@ export class ServedBridge {
         const changes = changesBetween(this.settings, wanted);
         this.settings = reloaded(this.settings, wanted);
         this.reporter.level = wanted.logLevel;
+        if (changes.applied.includes(SCHEMA.metrics.key)) void this.openMetrics();
         return changes;
       }),
     );

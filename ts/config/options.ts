@@ -100,6 +100,8 @@ export type LogVerbosity = (typeof LOG_LEVELS)[number];
 
 /** What the command takes besides the options of a bridge. */
 export interface CommandConfig {
+  /** `unix`, or HOST:PORT, or a port of this machine alone; undefined: off */
+  readonly metrics: string | undefined;
   readonly logLevel: LogVerbosity;
 }
 

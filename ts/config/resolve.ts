@@ -63,6 +63,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),
       runtimeDir: yield* read('runtimeDir'),
+      metrics: yield* read('metrics'),
       logLevel: (yield* read('logLevel')) ?? 'warn',
     });
   });

@@ -159,6 +159,16 @@ export const SCHEMA: Schema = {
     applies: 'start',
     of: 'bridge',
   },
+  metrics: {
+    key: 'metrics',
+    argument: 'off|unix|[HOST:]PORT',
+    help: 'where Prometheus may ask for the figures: a Unix socket in the runtime directory, or a TCP port, of this machine alone unless HOST says other',
+    fallback: 'off',
+    standard: 'off',
+    type: wordsOr({ off: undefined, unix: 'unix' }, textual('a port such as "9600" or "127.0.0.1:9600"', { pattern: /^(?:[\w.-]+:|\[[\da-fA-F:.]+\]:)?\d{1,5}$/ })),
+    applies: 'now',
+    of: 'command',
+  },
   logLevel: {
     key: 'log-level',
     argument: LOG_LEVELS.join('|'),

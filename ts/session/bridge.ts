@@ -21,6 +21,10 @@ export interface BridgeStats {
   /** Faults of the bridge that closed one client each; anything but 0 deserves a report. */
   readonly panics: number;
   readonly totals: Totals;
+  /** Measured round trips of all these clients, in the classes of {@link ClientStatus.roundTrips}. */
+  readonly roundTrips: readonly number[];
+  /** The sum of their times in microseconds. */
+  readonly roundTripMicros: number;
 }
 
 /** A bridge that accepts X11 clients. It keeps the process alive until it is closed. */

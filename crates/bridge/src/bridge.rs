@@ -302,7 +302,8 @@ impl Bridge {
 
     /// The numbers of this moment.
     pub fn stats(&self) -> Stats {
-        self.shared.meter.stats(*self.shared.clients() as u64)
+        let clients = *self.shared.clients() as u64;
+        self.shared.meter.stats(clients, self.shared.roster.round_trips())
     }
 
     /// The connected clients with their numbers, by number. Blocks for up to 50 ms while clients are very busy.

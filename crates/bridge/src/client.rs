@@ -97,6 +97,6 @@ mod tests {
         );
         assert!(matches!(&events[1], Event::ClientClosed { client: 7, .. }));
         assert!(matches!(&events[2], Event::ClientClosed { client: 8, .. }));
-        assert_eq!(shared.meter.stats(0).panics, 1);
+        assert_eq!(shared.meter.stats(0, crate::vitals::RoundTrips::default()).panics, 1);
     }
 }

@@ -111,6 +111,8 @@ impl Entry {
 pub(crate) struct Roster {
     question: AtomicU64,
     entries: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    /// The round trips of clients that have gone.
+    gone: Mutex<RoundTrips>,
 }
 
 impl Roster {
@@ -134,6 +136,15 @@ impl Roster {
             std::thread::sleep(LOOK_STEP);
         }
         entries.into_iter().map(|(client, entry)| entry.status(client)).collect()
+    }
+
+    /// The round trips of all clients, those that have gone included.
+    pub(crate) fn round_trips(&self) -> RoundTrips {
+        // Held together: a client that goes meanwhile is counted once.
+        let entries = self.lock();
+        let mut sum = *self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.values().for_each(|entry| sum.merge(&entry.lock().round_trips));
+        sum
     }
 
     /// Ends a client's connection; `false` when there is no such client.
@@ -161,6 +172,9 @@ pub(crate) struct Listed<'a> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        self.roster.lock().remove(&self.client);
+        let mut entries = self.roster.lock();
+        entries.remove(&self.client);
+        let mut gone = self.roster.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.merge(&self.entry.lock().round_trips);
     }
 }

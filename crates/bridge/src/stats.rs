@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use session::Counters;
 
+use crate::vitals::RoundTrips;
+
 /// What went through, of one client or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -46,6 +48,8 @@ pub struct Stats {
     /// What went through, of clients that have gone and of those that are connected as far as they have told: a
     /// client's thread tells when it comes to rest.
     pub totals: Totals,
+    /// Measured round trips of all these clients.
+    pub round_trips: RoundTrips,
 }
 
 /// The bridge's counters.
@@ -68,13 +72,14 @@ impl Meter {
         *before = now;
     }
 
-    pub(crate) fn stats(&self, clients: u64) -> Stats {
+    pub(crate) fn stats(&self, clients: u64, round_trips: RoundTrips) -> Stats {
         Stats {
             clients,
             clients_total: self.clients_total.load(Relaxed),
             clients_refused: self.clients_refused.load(Relaxed),
             panics: self.panics.load(Relaxed),
             totals: *self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            round_trips,
         }
     }
 }
@@ -109,6 +114,6 @@ mod tests {
             meter.tell(&mut one, Totals { bytes_to_host: bytes, ..Totals::default() });
         }
         meter.tell(&mut other, Totals { bytes_to_host: 5, ..Totals::default() });
-        assert_eq!(meter.stats(2).totals.bytes_to_host, 30);
+        assert_eq!(meter.stats(2, RoundTrips::default()).totals.bytes_to_host, 30);
     }
 }

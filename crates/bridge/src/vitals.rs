@@ -19,6 +19,14 @@ pub struct RoundTrips {
 }
 
 impl RoundTrips {
+    /// Adds those of another client.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.saturating_add(more);
+        }
+        self.micros = self.micros.saturating_add(other.micros);
+    }
+
     fn add(&mut self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let class = (u64::BITS - micros.leading_zeros()) as usize;

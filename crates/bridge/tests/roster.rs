@@ -46,6 +46,8 @@ fn who_looks_sees_each_client_with_what_went_through_and_what_it_waits_for() {
         assert_eq!((measured(0), measured(1)), (1, 0));
         drop((quick, quick_server));
         until(|| (lab.bridge.clients().len() == 1).then_some(()));
+        // What has gone is not forgotten.
+        assert_eq!(lab.bridge.stats().round_trips.counts.iter().sum::<u32>(), 1);
     }
 }
 

@@ -146,6 +146,8 @@ impl From<Stats> for BindingStats {
             clients_refused: number(stats.clients_refused),
             panics: number(stats.panics),
             totals: stats.totals.into(),
+            round_trips: stats.round_trips.counts.to_vec(),
+            round_trip_micros: number(stats.round_trips.micros),
         }
     }
 }

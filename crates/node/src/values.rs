@@ -126,6 +126,10 @@ pub struct BindingStats {
     pub panics: i64,
     /// What went through.
     pub totals: BindingTotals,
+    /// Measured round trips of all clients, in the classes of [`BindingClient::round_trips`].
+    pub round_trips: Vec<u32>,
+    /// The sum of their times in microseconds.
+    pub round_trip_micros: i64,
 }
 
 /// What a host half is to do.
