@@ -48,7 +48,9 @@
 //! Two threads work on an end: its owner's, and the watcher's by [`Listener::woken`]. A watcher's step from `Reset(e)` to
 //! `Triggered(e)` is a compare-and-exchange on a state that was loaded *before* the page was looked at. If the owner has
 //! begun an epoch in between, the exchange fails and the page is looked at again; so no 1 of an earlier epoch is taken
-//! for one of this. `Triggered(f)` is stored before the page is triggered, so the watcher that is woken by that does not
+//! for one of this. The owner, where it finds the page of `Reset(e)` not triggered, counts that in the state by a
+//! compare-and-exchange of its own: if the watcher had seen a 1 that the client has taken back, either the watcher's
+//! exchange fails, and it looks again, or the owner's does, and finds `Triggered(e)`. `Triggered(f)` is stored before the page is triggered, so the watcher that is woken by that does not
 //! send the same trigger back.
 //!
 //! # What it can't do
@@ -64,16 +66,18 @@
 //! epoch began, or later. That is all that the argument above needs: both look at the page after they have seen the state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::word::{TRIGGERED, Word};
 
-/// Epochs are counted modulo this.
-const EPOCHS: u32 = 1 << 31;
-const IS_TRIGGERED: u32 = 1;
+/// A state is `epoch << 32 | looks << 1 | triggered`, where *looks* counts how often the owner has found the page not
+/// triggered in this epoch.
+const IS_TRIGGERED: u64 = 1;
+const ONE_LOOK: u64 = 2;
+const LOOKS: u64 = 0xffff_fffe;
 
-/// What one end tells the other. Epochs are below 2³¹ and go round.
+/// What one end tells the other. Epochs go round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
     /// The fence was triggered in that epoch.
@@ -88,49 +92,49 @@ pub enum Message {
     },
 }
 
-/// Where an end keeps its state: an [`AtomicU32`], but in a model checker.
+/// Where an end keeps its state: an [`AtomicU64`], but in a model checker.
 pub trait StateCell {
     /// The state, acquiring.
-    fn load(&self) -> u32;
+    fn load(&self) -> u64;
     /// Stores a state, releasing.
-    fn store(&self, state: u32);
+    fn store(&self, state: u64);
     /// Stores `new` if the state is `current`, acquiring and releasing; whether it did.
-    fn exchange(&self, current: u32, new: u32) -> bool;
+    fn exchange(&self, current: u64, new: u64) -> bool;
 }
 
-impl StateCell for AtomicU32 {
-    fn load(&self) -> u32 {
+impl StateCell for AtomicU64 {
+    fn load(&self) -> u64 {
         self.load(Ordering::Acquire)
     }
 
-    fn store(&self, state: u32) {
+    fn store(&self, state: u64) {
         self.store(state, Ordering::Release);
     }
 
-    fn exchange(&self, current: u32, new: u32) -> bool {
+    fn exchange(&self, current: u64, new: u64) -> bool {
         self.compare_exchange(current, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
 /// One end of a relay, for the thread that owns it.
 #[derive(Debug)]
-pub struct Relay<W, S = AtomicU32> {
+pub struct Relay<W, S = AtomicU64> {
     end: Arc<Listener<W, S>>,
     stale: u64,
 }
 
 /// The watcher's part of an end.
 #[derive(Debug)]
-pub struct Listener<W, S = AtomicU32> {
+pub struct Listener<W, S = AtomicU64> {
     word: W,
-    /// The epoch, and whether the fence was triggered in it: `epoch << 1 | triggered`.
+    /// The epoch, and whether the fence was triggered in it.
     state: S,
 }
 
 impl<W: Word> Relay<W> {
     /// An end whose page is triggered or not; both ends must begin alike. Watch the page, then call [`Relay::start`].
     pub fn new(word: W, triggered: bool) -> Self {
-        Self::with_state(word, AtomicU32::new(u32::from(triggered)))
+        Self::with_state(word, AtomicU64::new(triggered.into()))
     }
 }
 
@@ -153,15 +157,28 @@ impl<W: Word, S: StateCell> Relay<W, S> {
     /// A request that names the fence is about to go to the server (client's end only). The message, if there is one, must
     /// be carried out at the other end before the request is.
     pub fn before_request(&mut self) -> Result<Option<Message>, Error> {
-        let state = self.end.state.load();
-        if state & IS_TRIGGERED == 0 {
-            return self.end.woken();
+        loop {
+            let state = self.end.state.load();
+            if state & IS_TRIGGERED != 0 {
+                return self.begin_epoch(epoch_of(state).wrapping_add(1));
+            }
+            if self.end.expect_wake()? {
+                return self.end.woken();
+            }
+            // The client may have triggered the fence and reset it again just now, and the watcher may have seen it
+            // triggered: its step to that state must fail, or else ours must, and we see its.
+            if self.end.state.exchange(state, state & !LOOKS | state.wrapping_add(ONE_LOOK) & LOOKS) {
+                return Ok(None);
+            }
         }
+    }
+
+    /// The fence was triggered in this epoch; if the client has reset it since, the next one begins.
+    fn begin_epoch(&mut self, epoch: u32) -> Result<Option<Message>, Error> {
         if self.end.word.is(TRIGGERED)? {
             return Ok(None);
         }
-        let epoch = epoch_of(state).wrapping_add(1) % EPOCHS;
-        self.end.state.store(epoch << 1);
+        self.end.state.store(state_of(epoch));
         if self.end.expect_wake()? {
             return self.end.woken();
         }
@@ -183,7 +200,7 @@ impl<W: Word, S: StateCell> Relay<W, S> {
         let epoch = epoch_of(self.end.state.load());
         match message {
             Message::Trigger { epoch: other } if !is_later(epoch, other) => {
-                self.end.state.store((other % EPOCHS) << 1 | IS_TRIGGERED);
+                self.end.state.store(state_of(other) | IS_TRIGGERED);
                 self.end.word.trigger().map(|()| None)
             }
             Message::Trigger { .. } => {
@@ -192,7 +209,7 @@ impl<W: Word, S: StateCell> Relay<W, S> {
             }
             Message::Reset { epoch: other } if is_later(other, epoch) => {
                 self.end.word.reset()?;
-                self.end.state.store((other % EPOCHS) << 1);
+                self.end.state.store(state_of(other));
                 self.end.woken()
             }
             Message::Reset { .. } => Ok(None),
@@ -235,14 +252,18 @@ impl<W: Word, S: StateCell> Listener<W, S> {
     }
 }
 
-fn epoch_of(state: u32) -> u32 {
-    state >> 1
+fn epoch_of(state: u64) -> u32 {
+    u32::try_from(state >> u32::BITS).unwrap_or_default()
+}
+
+/// Reset, in that epoch.
+fn state_of(epoch: u32) -> u64 {
+    u64::from(epoch) << u32::BITS
 }
 
 /// Whether an epoch is later than another; half of all are.
 fn is_later(epoch: u32, other: u32) -> bool {
-    let ahead = epoch.wrapping_sub(other) % EPOCHS;
-    ahead != 0 && ahead < EPOCHS / 2
+    epoch.wrapping_sub(other).cast_signed() > 0
 }
 
 #[cfg(test)]
@@ -387,12 +408,12 @@ mod tests {
     #[test]
     fn epochs_go_round() {
         for (epoch, other, later) in
-            [(0, 0, false), (1, 0, true), (0, 1, false), (0, EPOCHS - 1, true), (EPOCHS - 1, 0, false)]
+            [(0, 0, false), (1, 0, true), (0, 1, false), (0, u32::MAX, true), (u32::MAX, 0, false)]
         {
             assert_eq!(is_later(epoch, other), later, "{epoch} {other}");
         }
         let (page, file) = Fence::create(true).unwrap();
-        let state = AtomicU32::new((EPOCHS - 1) << 1 | IS_TRIGGERED);
+        let state = AtomicU64::new(state_of(u32::MAX) | IS_TRIGGERED);
         let mut guest = Relay::with_state(Fence::open(file.as_fd()).unwrap(), state);
         page.reset().unwrap();
         assert_eq!(guest.before_request(), Ok(Some(Message::Reset { epoch: 0 })));
