@@ -9,7 +9,7 @@ use crate::wire::{Reader, Writer};
 pub const CAPSET_BYTES: usize = 16;
 
 /// Bytes with the `x11bridge` extension. Give `GET_CAPS` a zeroed buffer of this size.
-pub const CAPSET_EXTENDED_BYTES: usize = CAPSET_BYTES + 12;
+pub const CAPSET_EXTENDED_BYTES: usize = CAPSET_BYTES + 16;
 
 /// What a host offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,12 +33,14 @@ pub struct Extension {
     pub dialect_version: u32,
     /// Largest channel ring in bytes: a power of two in `4096..=1 MiB`.
     pub channel_ring_bytes_max: u32,
+    /// What else the host can do: bits such as [`crate::dialect::x11bridge::fence::FEATURE_FENCES`].
+    pub features: u32,
 }
 
 impl Extension {
-    /// The extension of this version.
+    /// The extension of this version, without further features.
     pub fn new(channel_ring_bytes_max: u32) -> Self {
-        Self { dialect_version: DIALECT_VERSION, channel_ring_bytes_max }
+        Self { dialect_version: DIALECT_VERSION, channel_ring_bytes_max, features: 0 }
     }
 }
 
@@ -48,7 +50,7 @@ impl Capset {
         1u32.checked_shl(channel_type).is_some_and(|bit| self.supported_channels & bit != 0)
     }
 
-    /// The bytes for the guest: 16, or 28 with the extension.
+    /// The bytes for the guest: 16, or 32 with the extension.
     pub fn encode(&self) -> Vec<u8> {
         let bytes = if self.extension.is_some() { CAPSET_EXTENDED_BYTES } else { CAPSET_BYTES };
         let mut out = vec![0; bytes];
@@ -61,11 +63,12 @@ impl Capset {
             writer.u32(MAGIC);
             writer.u32(extension.dialect_version);
             writer.u32(extension.channel_ring_bytes_max);
+            writer.u32(extension.features);
         }
         out
     }
 
-    /// The capset of a buffer of 16 bytes or more.
+    /// The capset of a buffer of 16 bytes or more. Features that a shorter buffer has no room for are absent.
     ///
     /// `HostMisbehaved` if it is shorter, or if it has our magic and the rest of the extension cannot be.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -91,7 +94,8 @@ fn read_known(reader: &mut Reader<'_>) -> Option<Capset> {
 }
 
 fn read_extension(reader: &mut Reader<'_>) -> Option<Extension> {
-    Some(Extension { dialect_version: reader.u32()?, channel_ring_bytes_max: reader.u32()? })
+    let (dialect_version, channel_ring_bytes_max) = (reader.u32()?, reader.u32()?);
+    Some(Extension { dialect_version, channel_ring_bytes_max, features: reader.u32().unwrap_or(0) })
 }
 
 fn checked(extension: Extension) -> Result<Extension, Error> {
@@ -105,4 +109,4 @@ fn checked(extension: Extension) -> Result<Extension, Error> {
     Ok(extension)
 }
 
-const _: () = assert!(CAPSET_EXTENDED_BYTES == 28);
+const _: () = assert!(CAPSET_EXTENDED_BYTES == 32);

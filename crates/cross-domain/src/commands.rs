@@ -1,6 +1,7 @@
 //! The host's side of one submission: its bytes, command by command.
 
 use crate::dialect::rutabaga::{AssignSocketUuid, ImportVirtiofsHandle};
+use crate::dialect::x11bridge::fence::FenceCommand;
 use crate::dialect::{Dialect, libkrun, rutabaga};
 use crate::error::{Error, Sender, widen};
 use crate::event::{FutexNew, decode_id};
@@ -51,6 +52,8 @@ pub enum Command<'a> {
     ImportVirtiofsHandle(ImportVirtiofsHandle),
     /// Name a socket that a RECEIVE brought (rutabaga).
     AssignSocketUuid(AssignSocketUuid),
+    /// Relay a fence (x11bridge).
+    Fence(FenceCommand),
 }
 
 /// Iterates over the commands of one submission (one `EXECBUFFER`), in order.
@@ -128,7 +131,10 @@ impl<'a> Commands<'a> {
             (Dialect::Rutabaga, rutabaga::CMD_ASSIGN_SOCKET_UUID) => {
                 AssignSocketUuid::decode(command).map(Command::AssignSocketUuid)
             }
-            _ => Err(Error::Unsupported { cmd }),
+            _ => match FenceCommand::decode(cmd, command, self.dialect) {
+                Some(fence) => fence.map(Command::Fence),
+                None => Err(Error::Unsupported { cmd }),
+            },
         }
     }
 }

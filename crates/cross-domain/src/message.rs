@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::dialect::Dialect;
+use crate::dialect::x11bridge::fence::FenceCommand;
 use crate::dialect::x11bridge::{self, Closed};
 use crate::error::{Error, Sender};
 use crate::event::decode_id;
@@ -24,6 +25,8 @@ pub enum Message<'a> {
         /// Id of its `FUTEX_NEW`.
         id: u32,
     },
+    /// A relayed fence was triggered on the host (x11bridge only).
+    Fence(FenceCommand),
     /// The channel is over, and why (x11bridge only).
     Closed(Closed),
 }
@@ -48,7 +51,10 @@ impl<'a> Message<'a> {
             x11bridge::CMD_CLOSED if dialect == Dialect::X11Bridge => {
                 Closed::decode(head, ring_bytes).map(Self::Closed)
             }
-            cmd => Err(Error::Unsupported { cmd }),
+            cmd => match FenceCommand::decode_in_ring(cmd, head, dialect) {
+                Some(fence) => fence.map(Self::Fence),
+                None => Err(Error::Unsupported { cmd }),
+            },
         }
     }
 
@@ -57,7 +63,7 @@ impl<'a> Message<'a> {
         let (start, len) = match self {
             Self::Receive(receive) => (SEND_HEADER_BYTES, receive.data_len),
             Self::Read(read) => (READ_WRITE_HEADER_BYTES, read.data_len),
-            Self::FutexSignal { .. } => (0, 0),
+            Self::FutexSignal { .. } | Self::Fence(_) => (0, 0),
             Self::Closed(closed) => (x11bridge::CLOSED_HEADER_BYTES, closed.text_len),
         };
         start..start + len

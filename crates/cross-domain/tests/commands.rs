@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use cross_domain::dialect::rutabaga::{AssignSocketUuid, ImportVirtiofsHandle};
+use cross_domain::dialect::x11bridge::fence::FenceCommand;
 use cross_domain::dialect::{libkrun, rutabaga};
 use cross_domain::{
     Command, Commands, Dialect, ExportedFile, FutexNew, GetImageRequirements, Header, Identifier, Init,
@@ -187,6 +188,28 @@ fn a_futex_is_made_of_a_file_on_virtiofs_and_then_goes_by_its_id() {
         assert_eq!(only(&signal, dialect), Command::FutexSignal { id: 0x4000_0000 });
         assert_eq!(only(&destroy, dialect), Command::FutexDestroy { id: 0x4000_0000 });
     }
+}
+
+#[rustfmt::skip]
+#[test]
+fn a_relayed_fence_is_made_triggered_and_reset_by_its_id_in_our_dialect_alone() {
+    let id = 0x4000_0007;
+    for (command, bytes) in [
+        (FenceCommand::New { id, triggered: true },         [241, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 1, 0, 0, 0]),
+        (FenceCommand::New { id, triggered: false },        [241, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 0, 0, 0, 0]),
+        (FenceCommand::Trigger { id, epoch: 0x0102_0304 },  [242, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 4, 3, 2, 1]),
+        (FenceCommand::Reset { id, epoch: u32::MAX },       [243, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 255, 255, 255, 255]),
+    ] {
+        assert_eq!(command.encode(), bytes);
+        assert_eq!(only(&bytes, Dialect::X11Bridge), Command::Fence(command));
+        for dialect in [Dialect::Libkrun, Dialect::Rutabaga] {
+            let refused = Commands::new(&bytes, dialect).next();
+            assert_eq!(refused, Some(Err(cross_domain::Error::Unsupported { cmd: bytes[0] })));
+        }
+    }
+    let half_triggered = [241, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 2, 0, 0, 0];
+    let refused = Commands::new(&half_triggered, Dialect::X11Bridge).next();
+    assert_eq!(refused, Some(Err(cross_domain::Error::GuestMisbehaved { field: "triggered", value: 2 })));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 // Helpers of tests may fail loudly; clippy only sees that in the test functions themselves.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use cross_domain::dialect::x11bridge::fence::{FEATURE_FENCES, FenceCommand};
 use cross_domain::dialect::x11bridge::{self, Closed, Stage, encode_closed};
 use cross_domain::{
     Capset, Dialect, Error, Extension, Identifier, IdentifierType, ImageRequirements, Message, Read, channel,
@@ -73,6 +74,21 @@ fn an_empty_read_hangs_up() {
     let ring = head(&out);
     let message = Message::decode(&ring, 4096, Dialect::Rutabaga).unwrap();
     assert_eq!(message, Message::Read(Read { identifier: 7, hang_up: true, data_len: 0 }));
+}
+
+#[test]
+fn a_trigger_in_the_ring_is_the_only_word_of_the_host_about_a_relayed_fence() {
+    let trigger = FenceCommand::Trigger { id: 0x4000_0003, epoch: 9 };
+    let bytes = [242, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0x40, 9, 0, 0, 0];
+    assert_eq!(trigger.encode_in_ring(), bytes);
+    let ring = head(&bytes);
+    let message = Message::decode(&ring, 4096, Dialect::X11Bridge).unwrap();
+    assert_eq!((message, message.data_range()), (Message::Fence(trigger), 0..0));
+    assert_eq!(Message::decode(&ring, 4096, Dialect::Libkrun), Err(Error::Unsupported { cmd: 242 }));
+    for cmd in [241, 243] {
+        let ring = head(&[cmd, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0x40, 1, 0, 0, 0]);
+        assert_eq!(Message::decode(&ring, 4096, Dialect::X11Bridge), Err(Error::Unsupported { cmd }));
+    }
 }
 
 #[test]
@@ -166,15 +182,19 @@ fn the_capset_that_all_hosts_know_has_16_bytes() {
 
 #[rustfmt::skip]
 #[test]
-fn our_capset_goes_on_with_magic_version_and_ring_size() {
-    let capset = capset(1 << 17, Some(Extension::new(1 << 20)));
+fn our_capset_goes_on_with_magic_version_ring_size_and_features() {
+    let extension = Extension { features: FEATURE_FENCES, ..Extension::new(1 << 20) };
+    let capset = capset(1 << 17, Some(extension));
     let bytes = capset.encode();
     assert_eq!(bytes[16..], [
         b'X', b'1', b'1', b'B',       // magic
         1, 0, 0, 0,                   // dialect_version
         0, 0, 16, 0,                  // channel_ring_bytes_max 1 MiB
+        1, 0, 0, 0,                   // features: fences
     ]);
     assert_eq!(Capset::decode(&bytes), Ok(capset));
+    let without = Capset { extension: Some(Extension::new(1 << 20)), ..capset };
+    assert_eq!(Capset::decode(&bytes[..28]), Ok(without), "there is no room for features");
     assert_eq!(Dialect::detect(&bytes), Some(Dialect::X11Bridge));
 }
 
@@ -201,7 +221,7 @@ fn a_capset_that_cannot_be_is_the_hosts_fault() {
     assert_eq!(Capset::decode(&ours[..27]), blame("capset_bytes", 27));
     let odd = capset(0, Some(Extension::new(4097))).encode();
     assert_eq!(Capset::decode(&odd), blame("channel_ring_bytes_max", 4097));
-    let old = capset(0, Some(Extension { dialect_version: 0, channel_ring_bytes_max: 4096 })).encode();
+    let old = capset(0, Some(Extension { dialect_version: 0, ..Extension::new(4096) })).encode();
     assert_eq!(Capset::decode(&old), blame("dialect_version", 0));
     assert_eq!(Dialect::detect(&old), None);
 }

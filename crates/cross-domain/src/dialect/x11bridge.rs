@@ -5,7 +5,8 @@
 //! All integers are little endian. Numbers and layouts that are not named here are libkrun's.
 //!
 //! **Capset.** The 16 bytes that all hosts know are followed by `u32 magic` = `"X11B"` in memory order,
-//! `u32 dialect_version` = 1, and `u32 channel_ring_bytes_max`. A guest clears its buffer before `GET_CAPS`, so a host
+//! `u32 dialect_version` = 1, `u32 channel_ring_bytes_max`, and `u32 features`, of which bits that a guest does not know
+//! are ignored. A guest clears its buffer before `GET_CAPS`, so a host
 //! that does not speak the dialect shows a magic of 0. The rest of the specification only holds between two ends
 //! that both know the magic.
 //!
@@ -37,6 +38,10 @@
 //! - *stream*: the other end of the socket hung up (`errno` 0), or reading from it failed.
 //!
 //! There is no RECEIVE without data and identifiers in this dialect.
+//!
+//! **Fences** can be relayed, see [`fence`].
+
+pub mod fence;
 
 use crate::error::{Error, Sender, widen};
 use crate::header::Header;

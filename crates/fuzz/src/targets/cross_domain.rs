@@ -1,5 +1,6 @@
 //! Cross-domain: a submission that a host takes apart, and a ring that a guest reads.
 
+use ::cross_domain::dialect::x11bridge::fence::FenceCommand;
 use ::cross_domain::dialect::x11bridge::{Stage, encode_closed};
 use ::cross_domain::{
     Capset, Command, Commands, Dialect, Error, ExportedFile, FutexNew, Header, Identifier, Init, InitForm,
@@ -171,7 +172,10 @@ fn command(rng: &mut Rng) -> Vec<u8> {
             let file = ExportedFile { fs_id: 1, handle: rng.next_u64() };
             FutexNew { file, id: 0x4000_0000 | id }.encode().to_vec()
         }
-        6 => rng.pick(&[encode_futex_signal(id), encode_read_eventfd_new(id)]).to_vec(),
+        6 => {
+            let fence = FenceCommand::New { id, triggered: rng.one_in(2) };
+            rng.pick(&[encode_futex_signal(id), encode_read_eventfd_new(id), fence.encode()]).to_vec()
+        }
         _ => {
             let init = Init::for_any_host(1, 2, channel::X11);
             let ours = InitForm::X11Bridge { protocol_version: 1, channel_ring_bytes: 4096 << rng.below(9) };
