@@ -70,10 +70,15 @@ fn a_watcher_leaves_the_word_as_it_is() {
 
 #[test]
 fn a_wake_that_was_carried_here_wakes_sleepers_but_is_not_reported_back() {
-    for watcher in watchers() {
+    // The other ways look at a triggered word again and again, and may report it.
+    for watcher in watchers().into_iter().filter(|watcher| watcher.backend() == Backend::IoUring) {
         let (file, (sender, reports)) = (memfd(4), channel());
         let fence = Arc::new(Fence::open(file.as_fd()).unwrap());
-        let _watch = watch(&watcher, &fence, Purpose::Shared, "carried", &sender);
+        let watching = watch(&watcher, &fence, Purpose::Shared, "carried", &sender);
+        // It sleeps on the word before it reports.
+        trigger_with_sleeper(&fence, &watching);
+        assert_eq!(next(&reports), ("carried", Report::Woken));
+        fence.reset().unwrap();
         let mut sleeper = peer();
         sleeper.map(0, &file).unwrap();
         sleeper.tell("await 0").unwrap();
