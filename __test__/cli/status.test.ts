@@ -131,6 +131,18 @@ describe('a bridge that runs', () => {
     assert.ok(!exists(folder.file(`control-${second.ready.display.slice(1)}`)));
   });
 
+  it('that guards a socket of its own is found by the path of that', async () => {
+    const socket = folder.file('guarded');
+    await using guard = startX11bridge(['guard', '--json', '--host-display', server.display, '--socket', socket, ...where()], { limitMs: 60_000 });
+    await guard.untilOutput(/"ready"/);
+    const { code, stdout, stderr } = await x11bridge(['status', '--json', socket]);
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout) as BridgeStatus).pid, guard.pid);
+    guard.child.kill('SIGTERM');
+    await guard.finished();
+    assert.ok(!exists(`${socket}.control`));
+  });
+
   it('that is not there is named in one sentence', async () => {
     using empty = new TemporaryFolder();
     for (const [args, code] of [[[], 1], [[':4712'], 1], [['4712'], 2]] as const) {

@@ -12,7 +12,7 @@ export async function findBridge({ display, runtimeDir }: Looking, env: NodeJS.P
   const given = readSources(runtimeDir === undefined ? {} : { runtimeDir }, env);
   if (given.isErr()) return err(given.error);
   const folder = runtimeDirPath(given.value.runtimeDir?.value as string | undefined, env);
-  if (display !== undefined) return /^:\d+$/.test(display) ? ControlClient.connect(folder, display) : err(failure('invalid-option', `the display must be one such as :1, not ${JSON.stringify(display)}`));
+  if (display !== undefined) return /^(:\d+|\/.+)$/.test(display) ? ControlClient.connect(folder, display) : err(failure('invalid-option', `the display must be one such as :1, or the path of a guard's socket, not ${JSON.stringify(display)}`));
   const found = await connected(folder);
   const own = found.find((client) => client.display === env['DISPLAY']?.replace(/\.\d+$/, ''));
   const only = own ?? (found.length === 1 ? found[0] : undefined);

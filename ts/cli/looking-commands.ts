@@ -43,7 +43,7 @@ export function lookingCommands(program: Command, outcome: Outcome): void {
 function looking(program: Command, name: string, description: string): Command {
   return subcommand(program, name)
     .description(description)
-    .argument('[display]', 'the display that the bridge serves, such as :1')
+    .argument('[display]', "the display that the bridge serves, such as :1, or the path of a guard's socket")
     .option('--runtime-dir <DIR>', 'the runtime directory of the bridge (default: that of your settings)')
     .addHelpText('after', WHICH_HELP + EXIT_HELP);
 }

@@ -1,6 +1,6 @@
 // The bridge that a command works with: started from the settings of all sources, reported on, and reloaded.
 
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
 import type { ResolvedSettings } from '../config/options.js';
@@ -80,9 +80,8 @@ export class ServedBridge {
 
   /** Lets its owner look at it; without that it serves all the same. */
   async openControl(): Promise<void> {
-    const path = controlPath(dirname(this.bridge.xauthority ?? ''), this.bridge.display);
     const controlled = { status: () => this.status(), reload: () => this.reload(), closeClient: (client: number) => this.bridge.closeClient(client) };
-    (await ControlServer.listen(path, controlled)).match(
+    (await ControlServer.listen(this.controlPath(), controlled)).match(
       (control) => (this.control = control),
       (error) => this.reporter.log('warn', error.message),
     );
@@ -94,7 +93,8 @@ export class ServedBridge {
     this.metrics?.close();
     this.metrics = undefined;
     if (this.settings.metrics === undefined) return;
-    const path = join(dirname(this.bridge.xauthority), `metrics-${this.bridge.display.slice(1)}`);
+    // Beside the control socket, and called as that.
+    const path = this.controlPath().replace(/control(?=[^/]*$)/, 'metrics');
     (await MetricsServer.listen(this.settings.metrics, path, () => this.status())).match(
       (metrics) => {
         this.metrics = metrics;
@@ -102,6 +102,10 @@ export class ServedBridge {
       },
       (error) => this.reporter.log('warn', error.message),
     );
+  }
+
+  private controlPath(): string {
+    return controlPath(dirname(this.bridge.xauthority ?? ''), this.bridge.display);
   }
 
   /** Writes what there is to see into the log. */
