@@ -6,12 +6,10 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { eventually, finish, Running } from '../support/processes.js';
 import { clientProgram } from '../x11/support/attack.js';
 import { comparableQueries, withoutHidden } from '../x11/support/queries.js';
+import { HIDDEN, STOPPED_CLOCK } from './support/expectations.js';
 import { inOneGuest, type GuestPlace } from './support/place.js';
 import { assertSamePicture } from './support/pictures.js';
 
-const STOPPED_CLOCK = { LD_PRELOAD: '/usr/$LIB/faketime/libfaketime.so.1', FAKETIME: '2024-03-14 10:09:36' };
-/** The extensions that the guest half hides. */
-const HIDDEN = ['MIT-SHM', 'DRI2', 'DRI3', 'XFree86-DGA', 'XFree86-DRI'];
 const CLIPBOARD_MEBIBYTES = 16;
 
 inOneGuest('programs in a guest', [], (place) => {

@@ -60,10 +60,9 @@ mount -t tmpfs -o mode=755 run /root/run
 mkdir -p /root/tmp/.X11-unix
 mount -t tmpfs -o mode=1777 x11 /root/tmp/.X11-unix
 rm -f /root/tmp/.X[0-9]*-lock
-if [ -n "$runtime_dir" ]; then
-  mkdir -p "/root$runtime_dir"
-  mount -t tmpfs -o "mode=700,uid=$uid,gid=$gid" runtime "/root$runtime_dir"
-fi
+case $runtime_dir in
+  /run/*) mkdir -p "/root$runtime_dir" && chmod 700 "/root$runtime_dir" && chown "$uid:$gid" "/root$runtime_dir" ;;
+esac
 mount_share() {
   mkdir -p "/root$3"
   mount -t 9p -o "$options,cache=none,$2" "$1" "/root$3" || fail "the shared folder $3 can't be mounted"

@@ -10,6 +10,7 @@ import type { BridgeError } from '../../errors.js';
 import { qemuArguments } from '../../host/qemu.js';
 import { startHostHalf } from '../../host/start.js';
 import { Guest, type GuestPlan } from '../../vm/guest.js';
+import { makeTerminalRaw } from '../raw-terminal.js';
 import { Reporter } from '../reporter.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
 import { complainAbout } from '../terminal.js';
@@ -69,7 +70,6 @@ async function runGuest(plan: GuestPlan, stop: Stop): Promise<number> {
   const { terminal } = plan.machine;
   void enter(guest, stop, terminal);
   const ended = await guest.ended;
-  if (terminal) process.stdin.setRawMode(false);
   return ended.match(
     (code) => code,
     (error) => stop.code ?? complainAbout(error),
@@ -84,7 +84,7 @@ async function enter(guest: Guest, stop: Stop, terminal: boolean): Promise<void>
 }
 
 function enterTerminal(guest: Guest): void {
-  process.stdin.setRawMode(true);
+  makeTerminalRaw();
   const resize = (): void => {
     const size = terminalSize();
     if (size !== undefined) guest.resize(size);

@@ -1,0 +1,10 @@
+// How much is tested: everything, or what the checks before a merge have time for.
+
+export type Extent = 'quick' | 'all';
+
+const EXTENT: Extent = process.env['X11BRIDGE_VM_TESTS'] === 'quick' ? 'quick' : 'all';
+
+/** Declares tests that only the whole run has. */
+export function inTheWholeRun(declare: () => void): void {
+  if (EXTENT === 'all') declare();
+}
