@@ -40,9 +40,9 @@ export const DEBIAN_PACKAGES = {
   fences: [
     { name: 'libxshmfence-dev', why: 'the fences of X11 clients, which ours have to work with' },
   ],
-  vm: [
+  fetch: [
     { name: 'debian-archive-keyring', why: 'the keys that the suites of Debian are signed with' },
-    { name: 'xz-utils', why: "unpacks a kernel's modules", command: 'xz' },
+    { name: 'xz-utils', why: "unpacks a kernel's modules and the cross toolchains", command: 'xz' },
   ],
   coverage: [
     { name: 'llvm-22', why: 'reads the coverage data of a Rust that is built on LLVM 22', command: 'llvm-profdata-22' },

@@ -46,7 +46,7 @@ export async function runScript(main) {
  * Runs a program in the top folder with the terminal's own streams.
  * @param {string} program a name on the PATH or a path
  * @param {readonly string[]} args
- * @param {Record<string, string>} [env] added to the environment
+ * @param {Record<string, string | undefined>} [env] added to the environment, or taken from it
  * @throws {StepError} when it can't start or ends with another code than 0
  */
 export function step(program, args, env = {}) {

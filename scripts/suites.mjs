@@ -32,12 +32,23 @@ function removeOrphans() {
  * @param {Record<string, string>} [env] added to the environment
  * @param {number} [minutesMax]
  */
-export async function mochaSuite(suite, env = {}, minutesMax = PART_MINUTES_MAX) {
+export function mochaSuite(suite, env = {}, minutesMax = PART_MINUTES_MAX) {
+  return mochaTests([`build/${suite}/**/*.test.js`], { env, minutesMax });
+}
+
+/**
+ * Runs compiled tests with mocha.
+ * @param {readonly string[]} args files under build/, patterns of them, and options of mocha
+ * @param {{ env?: Record<string, string>, minutesMax?: number, node?: readonly string[] }} [options] `node`: the Node to run mocha with and
+ *   arguments for it; by default the one that runs this
+ * @returns {Promise<import('./tally.mjs').Counts>}
+ */
+export async function mochaTests(args, { env = {}, minutesMax = PART_MINUTES_MAX, node = [process.execPath] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'x11bridge-counts-'));
   try {
     const file = join(folder, 'counts.json');
-    const args = ['--reporter', 'scripts/mocha-reporter.cjs', `build/${suite}/**/*.test.js`];
-    const { endedWell } = await runPart(npmProgram('mocha'), args, { MOCHA_COUNTS: file, ...env }, minutesMax);
+    const [program = '', ...first] = [...node, join(ROOT, 'node_modules/mocha/bin/mocha.js'), '--reporter', 'scripts/mocha-reporter.cjs'];
+    const { endedWell } = await runPart(program, [...first, ...args], { MOCHA_COUNTS: file, ...env }, minutesMax);
     return honest(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : sum([]), endedWell);
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -45,10 +56,23 @@ export async function mochaSuite(suite, env = {}, minutesMax = PART_MINUTES_MAX)
 }
 
 /**
+ * Runs Rust tests.
+ * @param {readonly string[]} [args] for `cargo test`; by default those of all crates
+ * @param {Record<string, string | undefined>} [env]
+ * @returns {Promise<import('./tally.mjs').Counts>}
+ */
+export async function rustTests(args = ['--workspace'], env = {}) {
+  const { output, endedWell } = await runPart('cargo', ['test', '--no-fail-fast', ...args], env);
+  const results = [...output.matchAll(/^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored;/gm)];
+  const counts = results.map(([, passed, failed, skipped]) => ({ passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }));
+  return honest(sum(counts), endedWell);
+}
+
+/**
  * Runs one part to its end, showing its output as it comes.
  * @param {string} program
  * @param {readonly string[]} args
- * @param {Record<string, string>} [env]
+ * @param {Record<string, string | undefined>} [env] added to the environment, or taken from it
  * @param {number} [minutesMax]
  * @returns {Promise<{ output: string, endedWell: boolean }>}
  */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { npmProgram, ROOT, runScript, setup, step, StepError } from './setup.mjs';
 import { buildShims } from './shims.mjs';
-import { compileTests, mochaSuite, runPart } from './suites.mjs';
-import { honest, sum, Tally } from './tally.mjs';
+import { compileTests, mochaSuite, rustTests } from './suites.mjs';
+import { Tally } from './tally.mjs';
 
 /** The folders of __test__ with tests in them, cheapest first. */
 const MOCHA_SUITES = ['unit', 'arch', 'contract', 'api', 'cli', 'x11'];
@@ -34,13 +34,6 @@ function chosenParts(names) {
   const unknown = names.find((name) => !PARTS.includes(name));
   if (unknown !== undefined) throw new StepError(`There is no part named ${unknown}; the parts are ${PARTS.join(', ')}.`);
   return names.length === 0 ? PARTS : names;
-}
-
-async function rustTests() {
-  const { output, endedWell } = await runPart('cargo', ['test', '--workspace', '--no-fail-fast']);
-  const results = [...output.matchAll(/^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored;/gm)];
-  const counts = results.map(([, passed, failed, skipped]) => ({ passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }));
-  return honest(sum(counts), endedWell);
 }
 
 function reportCoverage() {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { argv, env, execPath } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runScript, setup, StepError } from './setup.mjs';
-import { AptFailure } from './vm/apt-tree.mjs';
+import { AptFailure } from './apt-tree.mjs';
 import { fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
 import { fetchQemu, SYSTEMS } from './vm/qemu.mjs';
 
@@ -112,7 +112,7 @@ async function main(args) {
   if (env[LOCKED] === '1') return codeOf(setUpLocked(args));
   const unknown = args.find((arg) => arg !== '--all' && !KERNELS.some(({ name }) => name === arg));
   if (unknown !== undefined) throw new StepError(`There is no kernel named ${unknown}; there are ${KERNELS.map(({ name }) => name).join(', ')}, and --all.`);
-  await setup({ debian: ['vm'] });
+  await setup({ debian: ['fetch'] });
   const named = args.filter((arg) => arg !== '--all');
   await setUpVm(args.includes('--all') ? KERNELS.map(({ name }) => name) : named.length > 0 ? named : undefined);
   const { manifestPath, vmCacheFolder } = await import('../dist/vm/cache.js');

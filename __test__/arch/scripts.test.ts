@@ -35,26 +35,26 @@ describe('.ci/run', () => {
     using folder = new TemporaryFolder();
     mkdirSync(folder.file('.ci'));
     writeFileSync(folder.file('.ci/run'), readFileSync(join(ROOT, '.ci/run')));
-    writeFileSync(folder.file('npm'), `#!/bin/sh\ncase $3 in test) ${test};; test:vm) ${vm};; lint) ${lint};; esac\n`);
+    writeFileSync(folder.file('npm'), `#!/bin/sh\ncase $3 in test) ${test};; test:vm) ${vm};; test:pack) echo "1 passed, 0 failed";; lint) ${lint};; esac\n`);
     chmodSync(folder.file('npm'), 0o755);
     const { code, stdout } = await finish('bash', [folder.file('.ci/run')], { env: { ...process.env, PATH: `${folder.path}:${process.env['PATH'] ?? ''}` } });
     return { code, lastLine: stdout.trimEnd().split('\n').at(-1) };
   }
 
-  it('adds up the tests, those in virtual machines and the lint', async () => {
-    assert.deepEqual(await run('echo "10 passed, 0 failed"', 'echo "3 passed, 0 failed"', 'echo "7 passed, 0 failed"'), { code: 0, lastLine: '20 passed, 0 failed' });
-    assert.deepEqual(await run('echo noise; echo "10 passed, 0 failed, 2 skipped"', 'echo "3 passed, 0 failed"'), { code: 0, lastLine: '13 passed, 0 failed, 3 skipped' });
+  it('adds up the tests, those in virtual machines, those of the packages and the lint', async () => {
+    assert.deepEqual(await run('echo "10 passed, 0 failed"', 'echo "3 passed, 0 failed"', 'echo "7 passed, 0 failed"'), { code: 0, lastLine: '21 passed, 0 failed' });
+    assert.deepEqual(await run('echo noise; echo "10 passed, 0 failed, 2 skipped"', 'echo "3 passed, 0 failed"'), { code: 0, lastLine: '14 passed, 0 failed, 3 skipped' });
   });
 
   it('fails when one of them fails', async () => {
-    assert.deepEqual(await run('echo "9 passed, 0 failed"', 'echo "3 passed, 0 failed"', 'echo "6 passed, 1 failed"; exit 1'), { code: 1, lastLine: '18 passed, 1 failed' });
-    assert.deepEqual(await run('echo "9 passed, 1 failed"; exit 1', 'echo "3 passed, 0 failed"'), { code: 1, lastLine: '12 passed, 1 failed, 1 skipped' });
-    assert.deepEqual(await run('echo "9 passed, 0 failed"', 'echo "2 passed, 1 failed"; exit 1'), { code: 1, lastLine: '11 passed, 1 failed, 1 skipped' });
+    assert.deepEqual(await run('echo "9 passed, 0 failed"', 'echo "3 passed, 0 failed"', 'echo "6 passed, 1 failed"; exit 1'), { code: 1, lastLine: '19 passed, 1 failed' });
+    assert.deepEqual(await run('echo "9 passed, 1 failed"; exit 1', 'echo "3 passed, 0 failed"'), { code: 1, lastLine: '13 passed, 1 failed, 1 skipped' });
+    assert.deepEqual(await run('echo "9 passed, 0 failed"', 'echo "2 passed, 1 failed"; exit 1'), { code: 1, lastLine: '12 passed, 1 failed, 1 skipped' });
   });
 
   it('fails when one never got to its own count', async () => {
-    assert.deepEqual(await run('echo broken; exit 1', 'echo "3 passed, 0 failed"'), { code: 1, lastLine: '3 passed, 1 failed, 1 skipped' });
-    assert.deepEqual(await run('echo "5 passed, 0 failed"', 'true'), { code: 1, lastLine: '5 passed, 1 failed, 1 skipped' });
+    assert.deepEqual(await run('echo broken; exit 1', 'echo "3 passed, 0 failed"'), { code: 1, lastLine: '4 passed, 1 failed, 1 skipped' });
+    assert.deepEqual(await run('echo "5 passed, 0 failed"', 'true'), { code: 1, lastLine: '6 passed, 1 failed, 1 skipped' });
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { assertOneSentence, displayFiles, exists, ROOT, startServe, x11bridge } from '../support/command.js';
+import { assertOneSentence, COMMAND, displayFiles, exists, startServe, x11bridge } from '../support/command.js';
 import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -67,7 +67,7 @@ describe('a start that fails', () => {
     using folder = new TemporaryFolder();
     const inner = folder.file('inner');
     mkdirSync(inner, { mode: 0o500 });
-    const command = [process.execPath, `${ROOT}/dist/cli/main.js`, 'serve', '--host-display', server.display, '--display', DISPLAY, '--runtime-dir', inner];
+    const command = [process.execPath, COMMAND, 'serve', '--host-display', server.display, '--display', DISPLAY, '--runtime-dir', inner];
     // Root may write anywhere, unless it gives up that capability.
     const [program = '', ...args] = IS_ROOT ? ['setpriv', '--bounding-set=-dac_override', ...command] : command;
     const result = await finish(program, args);

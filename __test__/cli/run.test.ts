@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { assertOneSentence, displayFiles, exists, jsonLines, ROOT, startX11bridge, x11bridge } from '../support/command.js';
+import { assertOneSentence, COMMAND, displayFiles, exists, jsonLines, startX11bridge, x11bridge } from '../support/command.js';
 import { finish, Running, type Finished } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -58,7 +58,7 @@ describe('run', () => {
   });
 
   it('hands stdin to its child', async () => {
-    await using command = new Running(process.execPath, [`${ROOT}/dist/cli/main.js`, 'run', '--host-display', server.display, 'cat'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    await using command = new Running(process.execPath, [COMMAND, 'run', '--host-display', server.display, 'cat'], { stdio: ['pipe', 'pipe', 'pipe'] });
     command.child.stdin?.end('from stdin');
     assert.equal((await command.finished()).stdout, 'from stdin');
   });
@@ -83,7 +83,7 @@ describe('run', () => {
   it('leaves Ctrl-C to the terminal, so that the child gets it once', async () => {
     // script(1) gives the command a terminal; byte 3 on its stdin is Ctrl-C.
     const script = `trap "echo caught" INT; echo ready; i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.05; done; echo over`;
-    const line = `'${process.execPath}' '${ROOT}/dist/cli/main.js' run --host-display ${server.display} -- sh -c '${script}'`;
+    const line = `'${process.execPath}' '${COMMAND}' run --host-display ${server.display} -- sh -c '${script}'`;
     await using terminal = new Running('script', ['--quiet', '--return', '--command', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] });
     await terminal.untilOutput(/ready/);
     terminal.child.stdin?.write('\x03');
@@ -102,7 +102,7 @@ describe('run', () => {
   it('says at level info which channel was chosen and why', async () => {
     const { stderr } = await run('--log-level', 'info', '--', 'true');
     assert.match(stderr, /^x11bridge: info: channel (loopback|socket): .+$/m);
-    const explicit = await finish(process.execPath, [`${ROOT}/dist/cli/main.js`, 'run', '--host-display', server.display, '--', 'true']);
+    const explicit = await finish(process.execPath, [COMMAND, 'run', '--host-display', server.display, '--', 'true']);
     assert.equal(explicit.stderr, '');
   });
 });

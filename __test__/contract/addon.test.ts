@@ -16,7 +16,7 @@ import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
 /** The one that was built here, or another that is to be held to the same. */
-const ADDON = process.env['X11BRIDGE_ADDON'] ?? join(ROOT, `dist/native/x11bridge.${process.platform}-${process.arch}-gnu.node`);
+const ADDON = process.env['TESTED_ADDON'] ?? join(ROOT, `dist/native/x11bridge.${process.platform}-${process.arch}-gnu.node`);
 const binding = require(ADDON) as typeof Binding;
 const IGNORE = (): void => undefined;
 

@@ -8,8 +8,8 @@ import { finish, Running, type Finished } from './processes.js';
 
 /** The repository's top folder. */
 export const ROOT = join(__dirname, '../..');
-/** The command's file, to be run by Node. */
-export const COMMAND = join(ROOT, 'dist/cli/main.js');
+/** The command's file, to be run by Node: the one that was built here, or an installed one that is to be held to the same. */
+export const COMMAND = process.env['TESTED_COMMAND'] ?? join(ROOT, 'dist/cli/main.js');
 
 export interface CommandOptions {
   /** Over this process's environment, from which displays and settings are taken away; undefined removes a variable. */
@@ -72,5 +72,5 @@ function spawnOptions({ env, ...rest }: CommandOptions) {
 /** Asserts that stderr is one sentence from the command, and no stack trace. */
 export function assertOneSentence(stderr: string): void {
   assert.match(stderr, /^x11bridge: [^\n]+\n$/);
-  assert.doesNotMatch(stderr, /\bat .*[.:]\d+|node:|Error:/);
+  assert.doesNotMatch(stderr, /\bat .*[.:]\d+|(?<![.\w])node:|Error:/);
 }

@@ -51,7 +51,7 @@ describe('loading the addon', () => {
   });
 
   it('says what is wrong with an addon that does not load', () => {
-    assert.match(sentence(throwing('/x.node: file too short')), /could not be loaded \(\/x\.node: file too short\): run "npm uninstall x11bridge-linux-x64-gnu", then "npm install x11bridge-linux-x64-gnu@1\.2\.3"$/);
+    assert.match(sentence(throwing('/x.node: file too short')), /could not be loaded \(\/x\.node: file too short\): delete the package's folder, then run "npm install x11bridge-linux-x64-gnu@1\.2\.3"$/);
   });
 
   it('says which glibc is needed where that is too old', () => {

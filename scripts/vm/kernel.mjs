@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { StepError } from '../setup.mjs';
-import { AptTree, unpack } from './apt-tree.mjs';
+import { AptTree, unpack } from '../apt-tree.mjs';
 
 /** What a guest uses; the kernel may have some of them built in. */
 const WANTED = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay', 'virtio_gpu', 'virtio_net', 'virtiofs', 'vmw_vsock_virtio_transport'];

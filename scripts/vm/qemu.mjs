@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StepError } from '../setup.mjs';
-import { AptFailure, AptTree, unpack } from './apt-tree.mjs';
+import { AptFailure, AptTree, unpack } from '../apt-tree.mjs';
 
 /** The suites of Debian that may have a QEMU that is new enough, by the age of what they bring along. */
 const SUITES = /** @type {const} */ ([

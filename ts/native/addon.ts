@@ -76,7 +76,7 @@ function loadFailure(error: unknown, npmPackage: string | undefined, version: st
   if (isNotFound(error)) {
     return failure('addon-missing', `the npm package ${npmPackage} is not installed, which brings the addon: run "npm install ${npmPackage}@${version}"`);
   }
-  return failure('addon-missing', `the addon in the npm package ${npmPackage} could not be loaded (${cause}): run "npm uninstall ${npmPackage}", then "npm install ${npmPackage}@${version}"`);
+  return failure('addon-missing', `the addon in the npm package ${npmPackage} could not be loaded (${cause}): delete the package's folder, then run "npm install ${npmPackage}@${version}"`);
 }
 
 function ofTheSameVersion(addon: Addon, npmPackage: string | undefined, version: string): Result<Addon, BridgeError> {

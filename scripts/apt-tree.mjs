@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { StepError } from '../setup.mjs';
+import { StepError } from './setup.mjs';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -20,14 +20,14 @@ export class AptTree {
   /**
    * @param {string} folder made when missing; what apt has fetched once stays there until it is removed
    * @param {DebianArch} arch
-   * @param {readonly string[]} suites such as trixie and trixie-backports
+   * @param {readonly string[]} suites such as trixie, trixie-backports and trixie-security
    */
   constructor(folder, arch, suites) {
     this.#folder = folder;
     for (const part of ['state/lists/partial', 'cache/archives/partial', 'none/partial']) mkdirSync(join(folder, part), { recursive: true });
     writeFileSync(join(folder, 'status'), '');
     const mirror = machinesMirror();
-    const lines = suites.map((suite) => `deb [arch=${arch} signed-by=${KEYRING}] ${mirror} ${suite} main\n`);
+    const lines = suites.map((suite) => `deb [arch=${arch} signed-by=${KEYRING}] ${archiveOf(suite, mirror)} ${suite} main\n`);
     writeFileSync(join(folder, 'sources.list'), lines.join(''));
     this.#options = optionsOf(folder, arch);
   }
@@ -56,6 +56,16 @@ export class AptTree {
   dependencies(name, version) {
     const table = this.#apt('apt-cache', ['depends', version === undefined ? name : `${name}=${version}`]);
     return [...table.matchAll(/^ +Depends: ([^\s<>]+)/gm)].map(([, dependency]) => dependency ?? '');
+  }
+
+  /**
+   * The names of a package and of all that it depends on.
+   * @param {string} name may be NAME=VERSION
+   * @returns {string[]}
+   */
+  closure(name) {
+    const uris = this.#apt('apt-get', ['--print-uris', 'install', '--yes', name]);
+    return [...uris.matchAll(/^'[^']+' ([^_\s]+)_/gm)].map(([, found]) => found ?? '');
   }
 
   /**
@@ -131,6 +141,15 @@ function optionsOf(folder, arch) {
     'Dir::Etc::preferencesparts': '/dev/null',
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+/**
+ * Debian keeps security updates in an archive of their own, beside the other one.
+ * @param {string} suite
+ * @param {string} mirror
+ */
+function archiveOf(suite, mirror) {
+  return suite.endsWith('-security') ? `${mirror}-security` : mirror;
 }
 
 /** The Debian mirror among the machine's apt sources: the first that isn't the one of the security updates. */

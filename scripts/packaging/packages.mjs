@@ -1,0 +1,83 @@
+// The npm packages, from the folders of npm/, the built dist/ and the addons.
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, StepError } from '../setup.mjs';
+import { PLATFORMS } from './platforms.mjs';
+
+const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT'];
+/** What in package.json is of use in a checkout only. */
+const CHECKOUT_ONLY = ['scripts', 'devDependencies', 'overrides', 'napi'];
+
+/** The version of the whole; every package has the same. */
+export function packageVersion() {
+  return manifestOf('.').version;
+}
+
+/**
+ * Refuses to build packages that would refuse each other.
+ * @throws {StepError} names the first file that is of another version
+ */
+export function assertOneVersion() {
+  const version = packageVersion();
+  const cargo = /^version = "([^"]+)"$/m.exec(readFileSync(join(ROOT, 'Cargo.toml'), 'utf8'))?.[1];
+  const found = [['Cargo.toml', cargo], ...PLATFORMS.map(({ name }) => [`npm/${name}/package.json`, manifestOf(`npm/${name}`).version])];
+  const other = found.find(([, its]) => its !== version);
+  if (other) throw new StepError(`${other[0]} is of version ${other[1]}, but package.json of ${version}: "npm run release" sets all of them.`);
+}
+
+/** @param {string} name a platform's */
+export function addonFile(name) {
+  return `x11bridge.${name}.node`;
+}
+
+/**
+ * Packs the package of a platform.
+ * @param {string} name the platform's
+ * @param {{ addon: string, notices: string }} content the addon's path, and the notices' text
+ * @param {{ stage: string, output: string }} folders to work in, and for the tarball
+ */
+export function packPlatform(name, { addon, notices }, { stage, output }) {
+  const folder = join(stage, name);
+  cpSync(join(ROOT, 'npm', name), folder, { recursive: true });
+  for (const file of LICENCES) copyFileSync(join(ROOT, file), join(folder, file));
+  writeFileSync(join(folder, 'THIRD-PARTY-NOTICES.md'), notices);
+  copyFileSync(addon, join(folder, addonFile(name)));
+  npmPack(folder, output);
+}
+
+/**
+ * Packs the root package. It takes the addon of each platform as an optional dependency, of exactly its own version; they can't be named
+ * in the checkout's package.json, since npm would look for them in the registry before they are published.
+ * @param {{ stage: string, output: string }} folders to work in, and for the tarball
+ */
+export function packRoot({ stage, output }) {
+  const tarball = npmPack(ROOT, stage);
+  execFileSync('tar', ['--extract', '--file', join(stage, tarball), '--directory', stage]);
+  const folder = join(stage, 'package');
+  const { version, ...manifest } = manifestOf('.');
+  for (const field of CHECKOUT_ONLY) delete manifest[field];
+  const optionalDependencies = Object.fromEntries(PLATFORMS.map(({ name }) => [`x11bridge-${name}`, version]));
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, version, optionalDependencies }, null, 2)}\n`);
+  mkdirSync(output, { recursive: true });
+  npmPack(folder, output);
+}
+
+/**
+ * @param {string} folder the package's
+ * @param {string} output the folder for the tarball
+ * @returns {string} the tarball's name
+ */
+function npmPack(folder, output) {
+  const args = ['pack', folder, '--ignore-scripts', '--silent', '--pack-destination', output];
+  return execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+}
+
+/**
+ * @param {string} folder from the top
+ * @returns {any}
+ */
+function manifestOf(folder) {
+  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
+}

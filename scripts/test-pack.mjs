@@ -1,0 +1,125 @@
+// `npm run test:pack`: builds every package, then tests the packages as users get them: what is in them, how they install, and what runs
+// from them, on every line of Node and on arm64. `npm run test:pack -- --quick` does what `.ci/run` has time for, and
+// `npm run test:pack -- artifacts node-22` only these parts, on what `npm run build:all` has left.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { argv } from 'node:process';
+import { ARTIFACTS, buildAll } from './build-all.mjs';
+import { npmPrograms } from './npm-fetch.mjs';
+import { arm64Emulator } from './packaging/emulator.mjs';
+import { NODE_LINES, nodeOf } from './packaging/node-lines.mjs';
+import { addonFile } from './packaging/packages.mjs';
+import { PLATFORMS } from './packaging/platforms.mjs';
+import { toolchainFor } from './packaging/toolchain.mjs';
+import { ROOT, runScript, setup, StepError } from './setup.mjs';
+import { compileTests, mochaTests, rustTests } from './suites.mjs';
+import { Tally } from './tally.mjs';
+
+/** Of the usual tests, those that an installed package has to pass on every Node: the command, and sessions of real X11 programs. */
+const INSTALLED_TESTS = ['cli/run', 'cli/serve', 'cli/usage', 'cli/reload', 'x11/libraries'];
+/** The Node of npm that emulated tests run in: the oldest line starts fastest. */
+const [EMULATED_LINE = ''] = NODE_LINES;
+/** Crates whose tests are about arm64 as much as about x64; the others' are property tests, which take minutes when emulated. */
+const EMULATED_CRATES = ['x11-wire', 'cross-domain', 'x11bridge-session', 'x11bridge-sys', 'x11bridge-display', 'x11bridge-device', 'x11bridge-core'];
+
+/** Both kinds of importers, without a bundler or a loader between. */
+const IMPORTERS = {
+  'import.mjs': `import { startBridge } from 'x11bridge'; if (typeof startBridge !== 'function') process.exit(1);`,
+  'require.cjs': `if (typeof require('x11bridge').startBridge !== 'function') process.exit(1);`,
+};
+
+/** @type {Readonly<Record<string, () => Promise<import('./tally.mjs').Counts>>>} */
+const PARTS = {
+  artifacts: () => mochaTests(['build/pack/artifacts.test.js']),
+  reproduction: () => mochaTests(['build/pack/reproduction.test.js', 'build/pack/failures.test.js']),
+  installs: () => {
+    const env = { TESTED_INSTALLERS: npmPrograms('installers', ['pnpm@12', 'yarn@1.22']), TESTED_LINTERS: npmPrograms('linters', ['publint@0.3', '@arethetypeswrong/cli@0.18']) };
+    return mochaTests(['build/pack/installs.test.js', 'build/pack/linters.test.js'], { env });
+  },
+  ...Object.fromEntries(NODE_LINES.map((line) => [`node-${line}`, () => installedTests(line)])),
+  'arm64-addon': arm64AddonTests,
+  'arm64-rust': arm64RustTests,
+};
+
+/** Without a second build of everything, and with the running Node for the others. */
+const QUICK = ['artifacts', 'installs', 'arm64-addon'];
+
+await runScript(async () => {
+  const quick = argv.includes('--quick');
+  const chosen = quick ? QUICK : argv.slice(2);
+  const unknown = chosen.find((name) => !Object.hasOwn(PARTS, name));
+  if (unknown !== undefined) throw new StepError(`There is no part named ${unknown}; the parts are ${Object.keys(PARTS).join(', ')}.`);
+  if (chosen.length === 0 || quick) await buildAll();
+  if (!existsSync(ARTIFACTS)) throw new StepError('There are no packages yet: run "npm run build:all" first.');
+  await setup({ debian: ['fetch', 'xserver', 'xclients', 'peers'] });
+  compileTests();
+  const tally = new Tally();
+  for (const [name, run] of Object.entries(PARTS).filter(([part]) => chosen.length === 0 || chosen.includes(part))) {
+    console.log(`\n── ${name} ──`);
+    tally.add(name, await run());
+  }
+  return tally.close();
+});
+
+/**
+ * Installs the packages and runs the usual tests on what is installed.
+ * @param {string} line of Node
+ */
+async function installedTests(line) {
+  const node = nodeOf(line, process.arch === 'arm64' ? 'arm64' : 'x64');
+  const folder = mkdtempSync(join(tmpdir(), 'x11bridge-installed-'));
+  try {
+    const env = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`, TESTED_COMMAND: install(folder, node) };
+    return await mochaTests(INSTALLED_TESTS.map((name) => `build/${name}.test.js`), { env, node: [node] });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} folder
+ * @param {string} node that npm's own is not needed for
+ * @returns {string} the path of the installed command
+ */
+function install(folder, node) {
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
+  const platform = `linux-${process.arch}-gnu`;
+  const wanted = readdirSync(ARTIFACTS).filter((file) => file.endsWith('.tgz') && (file.includes(platform) || !file.includes('linux')));
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--silent', ...wanted.map((file) => join(ARTIFACTS, file))], { cwd: folder, stdio: 'inherit' });
+  for (const [name, code] of Object.entries(IMPORTERS)) {
+    writeFileSync(join(folder, name), code);
+    execFileSync(node, [name], { cwd: folder, stdio: 'inherit' });
+  }
+  return join(folder, 'node_modules/x11bridge/dist/cli/main.js');
+}
+
+/** The tests of the addon alone, for the packed one of arm64 in a Node for arm64. */
+async function arm64AddonTests() {
+  const emulator = arm64Emulator();
+  const folder = mkdtempSync(join(tmpdir(), 'x11bridge-arm64-'));
+  try {
+    const addon = join(folder, 'package', addonFile('linux-arm64-gnu'));
+    const tarball = readdirSync(ARTIFACTS).find((file) => file.includes('linux-arm64-gnu')) ?? '';
+    execFileSync('tar', ['--extract', '--file', join(ARTIFACTS, tarball), '--directory', folder]);
+    // A child of an emulated process is started by the kernel, which knows nothing of the emulator: a script has to name it.
+    const node = join(folder, 'node');
+    writeFileSync(node, `#!/bin/sh\nexec '${emulator}' '${nodeOf(EMULATED_LINE, 'arm64')}' "$@"\n`, { mode: 0o755 });
+    const preload = join(folder, 'preload.cjs');
+    writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};`);
+    return await mochaTests(['--timeout', '120000', 'build/contract/**/*.test.js'], { env: { TESTED_ADDON: addon }, node: [node, '--require', preload] });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function arm64RustTests() {
+  const platform = PLATFORMS.find(({ cpu }) => cpu === 'arm64');
+  if (platform === undefined) throw new StepError('There is no platform for arm64.');
+  const targetDir = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'arm64');
+  mkdirSync(targetDir, { recursive: true });
+  const env = { ...toolchainFor(platform).env, CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER: arm64Emulator(), CARGO_TARGET_DIR: targetDir };
+  return rustTests(['--target', platform.triple, ...EMULATED_CRATES.flatMap((name) => ['--package', name])], env);
+}
