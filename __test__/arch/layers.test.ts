@@ -18,7 +18,7 @@ const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   node: ['bridge', 'display', 'host', 'sys'],
   testkit: [],
   interop: ['bridge', 'sys'],
-  fuzz: ['cross-domain', 'session', 'x11-wire'],
+  fuzz: ['cross-domain', 'device', 'session', 'sys', 'x11-wire'],
 };
 
 /** Crates without I/O, threads or clock: they must not name these parts of the standard library. */

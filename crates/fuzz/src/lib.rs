@@ -1,4 +1,4 @@
-//! Fuzz smoke of the pure crates, as an ordinary test on stable Rust.
+//! Fuzz smoke of the pure crates and of the device, as an ordinary test on stable Rust.
 //!
 //! Each [`Target`] is a function over bytes that asserts properties. [`smoke`] first replays the kept inputs of
 //! `corpus/<target>/`, then mutates and generates inputs until its time is over. There is no coverage to guide it;

@@ -39,6 +39,11 @@ fn x11_wire_holds_on_hostile_bytes() {
 }
 
 #[test]
+fn the_device_holds_on_hostile_guests() {
+    fuzz("gpu");
+}
+
+#[test]
 fn a_session_holds_on_hostile_conversations() {
     fuzz("session");
 }
@@ -102,4 +107,5 @@ fn empty_inputs_are_inputs() {
     targets::cross_domain_commands(&[]);
     targets::x11_wire(&[]);
     targets::session(&[]);
+    targets::gpu(&[]);
 }

@@ -145,3 +145,48 @@ pub(crate) fn host_blob(file: OwnedFd, bytes: u64) -> Result<Resource, Status> {
         _ => Err(Status::InvalidParameter),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sys::SharedMap;
+
+    fn guest_blob(pieces: usize) -> Resource {
+        let map = Arc::new(SharedMap::create(4096).unwrap().0);
+        let piece = Piece::new(map, 0, 1).unwrap();
+        Resource::Guest { blob: Arc::new(Blob::new(vec![piece], 1).unwrap()), pieces }
+    }
+
+    #[test]
+    fn the_number_of_resources_is_limited() {
+        let mut resources = Resources::default();
+        let ids = (1_u32..).take(BLOBS_MAX);
+        ids.for_each(|id| resources.insert(id, Resource::Picture).unwrap());
+        assert_eq!(resources.insert(u32::MAX, Resource::Picture), Err(Status::OutOfMemory));
+        assert_eq!(resources.insert(1, Resource::Picture), Err(Status::InvalidResource));
+        assert_eq!(resources.insert(0, Resource::Picture), Err(Status::InvalidResource));
+        assert!(resources.remove(1).is_some() && resources.remove(1).is_none());
+        assert_eq!(resources.insert(u32::MAX, Resource::Picture), Ok(()));
+    }
+
+    #[test]
+    fn the_pieces_of_all_blobs_together_are_limited() {
+        let mut resources = Resources::default();
+        assert_eq!(resources.insert(1, guest_blob(PIECES_TOTAL_MAX - 1)), Ok(()));
+        assert_eq!(resources.insert(2, guest_blob(2)), Err(Status::OutOfMemory));
+        assert_eq!(resources.insert(2, guest_blob(1)), Ok(()));
+        assert_eq!(resources.insert(3, guest_blob(1)), Err(Status::OutOfMemory));
+        resources.remove(1);
+        assert_eq!(resources.insert(3, guest_blob(PIECES_TOTAL_MAX - 1)), Ok(()));
+    }
+
+    #[test]
+    fn a_blob_has_at_least_one_byte_and_at_most_a_gibibyte() {
+        for (bytes, works) in [(0, false), (1, true), (BLOB_BYTES_MAX, true), (BLOB_BYTES_MAX + 1, false)] {
+            let mut request = vec![0; CREATE_BYTES];
+            request[28] = 1;
+            request[48..].copy_from_slice(&bytes.to_le_bytes());
+            assert_eq!(CreateBlob::decode(&request).is_ok(), works, "{bytes}");
+        }
+    }
+}

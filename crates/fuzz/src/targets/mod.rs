@@ -1,17 +1,19 @@
 //! The functions that are fuzzed.
 
 mod cross_domain;
+mod gpu;
 mod session;
 mod x11_wire;
 
 pub use cross_domain::cross_domain_commands;
+pub use gpu::gpu;
 pub use session::session;
 pub use x11_wire::x11_wire;
 
 use crate::{Target, script};
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     Target {
         name: "cross_domain_commands",
         run: cross_domain_commands,
@@ -19,5 +21,6 @@ pub const TARGETS: [Target; 3] = [
         cuts: cross_domain::cuts,
     },
     Target { name: "x11_wire", run: x11_wire, generate: x11_wire::generate, cuts: x11_wire::cuts },
+    Target { name: "gpu", run: gpu, generate: gpu::generate, cuts: gpu::cuts },
     Target { name: "session", run: session, generate: script::generate, cuts: script::cuts },
 ];
