@@ -1,10 +1,13 @@
 // Builds dist/: the addon with its generated types, then the TypeScript that imports it.
 
-import { chmodSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { argv } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { npmProgram, ROOT, runScript, setup, step } from './setup.mjs';
+
+const require = createRequire(import.meta.url);
 
 /** Compiles everything that is out of date; cargo and tsc find out themselves what that is. */
 export function build() {
@@ -12,6 +15,17 @@ export function build() {
   step(npmProgram('tsc'), ['--project', 'tsconfig.json']);
   // npm does this for an installed package; here the command is called by its path.
   chmodSync(join(ROOT, 'dist/cli/main.js'), 0o755);
+  writeManual();
+}
+
+/** The manual page is made from the commands themselves. */
+function writeManual() {
+  const { createProgram } = require('../dist/cli/program.js');
+  const { commandTree } = require('../dist/cli/command-tree.js');
+  const { manualPage } = require('../dist/cli/manual.js');
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  mkdirSync(join(ROOT, 'dist/man'), { recursive: true });
+  writeFileSync(join(ROOT, 'dist/man/x11bridge.1'), manualPage(commandTree(createProgram({ code: 0 })), version));
 }
 
 if (import.meta.url === pathToFileURL(argv[1] ?? '').href) {

@@ -34,6 +34,9 @@ export const DEBIAN_PACKAGES = {
   ],
   peers: [
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },
+    { name: 'zsh', why: 'reads its completions', command: 'zsh' },
+    { name: 'fish', why: 'reads its completions, and proposes by them', command: 'fish' },
+    { name: 'groff-base', why: 'formats the manual page', command: 'groff' },
     { name: 'tmux', why: 'a terminal whose screen can be read', command: 'tmux' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
   ],

@@ -72,6 +72,12 @@ const DOCTOR_HELP = `
 With the options of "serve" it looks whether that would work: a bridge of its own runs for a moment, on a free display.
 Exit codes: 0 when a bridge works here, 1 when it doesn't, 2 wrong usage.`;
 
+const COMPLETION_HELP = `
+bash: x11bridge completion bash > ~/.local/share/bash-completion/completions/x11bridge
+zsh:  x11bridge completion zsh > a folder of $fpath, as _x11bridge
+fish: x11bridge completion fish > ~/.config/fish/completions/x11bridge.fish
+Exit codes: 0 success, 2 wrong usage.`;
+
 /**
  * Runs the command.
  * @param argv as of the process, with its first two entries
@@ -88,7 +94,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(outcome: Outcome): Command {
+/** The program with all its commands; they leave their exit code in `outcome`. */
+export function createProgram(outcome: Outcome): Command {
   const program = new Command('x11bridge')
     .description('Carries X11 clients to an X server.')
     .version(packageVersion(), '--version', 'print the version')
@@ -98,7 +105,7 @@ function createProgram(outcome: Outcome): Command {
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
     .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
-  for (const add of [runCommand, serveCommand, guardCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands]) add(program, outcome);
+  for (const add of [runCommand, serveCommand, guardCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands, completionCommand]) add(program, outcome);
   return program;
 }
 
@@ -190,6 +197,7 @@ function configCommand(program: Command, outcome: Outcome): void {
     });
   subcommand(config, 'schema')
     .description('print the JSON Schema of a configuration file, for editors')
+    .addHelpText('after', CONFIG_HELP)
     .action(async () => {
       const { printSchema } = await import('./commands/config.js');
       outcome.code = printSchema();
@@ -205,6 +213,17 @@ function doctorCommand(program: Command, outcome: Outcome): void {
     .action(async (invocation: Invocation) => {
       const { doctor } = await import('./commands/doctor.js');
       outcome.code = await doctor(invocation);
+    });
+}
+
+function completionCommand(program: Command, outcome: Outcome): void {
+  subcommand(program, 'completion')
+    .description('print what a shell needs to complete this command')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText('after', COMPLETION_HELP)
+    .action(async (shell: string) => {
+      const [{ completion }, { commandTree }] = await Promise.all([import('./commands/completion.js'), import('./command-tree.js')]);
+      outcome.code = completion(shell, commandTree(program));
     });
 }
 
