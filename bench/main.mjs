@@ -12,14 +12,15 @@ import { parseArgs } from 'node:util';
 import { Lab, buildTestkit } from '../scripts/lab.mjs';
 import { StepError, runScript, setup } from '../scripts/setup.mjs';
 import { startContenders } from './contenders.mjs';
+import { fencesAreGood, measureFences, reportFences } from './fences.mjs';
 import { measureAll } from './measure.mjs';
 import { busyShare } from './process-stats.mjs';
 import { judge, report } from './report.mjs';
 
 /** The default takes some three minutes, the quick one half a minute. */
 const EFFORT = {
-  full: { rounds: 5, seconds: 0.8, idleSeconds: 5 },
-  quick: { rounds: 3, seconds: 0.15, idleSeconds: 2 },
+  full: { rounds: 5, seconds: 0.8, idleSeconds: 5, fenceCycles: 20_000 },
+  quick: { rounds: 3, seconds: 0.15, idleSeconds: 2, fenceCycles: 3000 },
 };
 
 /** Above this share of busy processors the figures say more about the others. */
@@ -37,11 +38,13 @@ await runScript(async () => {
   }
   const lab = new Lab();
   try {
-    const results = await measureAll(lab, bench, await startContenders(lab), quick ? EFFORT.quick : EFFORT.full, console.error);
+    const effort = quick ? EFFORT.quick : EFFORT.full;
+    const fences = measureFences(lab.dir, effort.fenceCycles);
+    const results = await measureAll(lab, bench, await startContenders(lab), effort, console.error);
     const verdicts = judge(results);
-    console.log(`\n${report(results, verdicts)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts }, null, 2)}\n`);
-    return check && verdicts.some(({ met }) => !met) ? 1 : 0;
+    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences }, null, 2)}\n`);
+    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences)) ? 1 : 0;
   } finally {
     await lab.close();
   }
