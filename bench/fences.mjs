@@ -27,7 +27,7 @@ export function measureFences(dir, cycles) {
   const threads = JSON.parse(run(program, ['--threads', String(FENCES)]));
   return {
     microseconds: JSON.parse(run(program, ['--cycles', String(cycles)])),
-    systemCalls: Math.max(0, systemCalls(dir, program, UNCONTENDED) - systemCalls(dir, program, 0)),
+    systemCalls: Math.max(0, countCalls(dir, program, UNCONTENDED) - countCalls(dir, program, 0)),
     backend: threads.backend,
     watcherThreads: threads.watcher_threads,
   };
@@ -77,7 +77,7 @@ function run(program, args) {
  * @param {string} program
  * @param {number} count
  */
-function systemCalls(dir, program, count) {
+function countCalls(dir, program, count) {
   return Math.min(...Array.from({ length: RUNS }, () => countOnce(dir, program, count)));
 }
 
