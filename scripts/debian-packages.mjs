@@ -27,6 +27,8 @@ export const DEBIAN_PACKAGES = {
   ],
   shims: [
     { name: 'xserver-xorg-dev', why: 'what the X server offers to extensions of it' },
+    { name: 'libxcb1-dev', why: 'the client library of a test client in C' },
+    { name: 'libxcb-shm0-dev', why: 'the same for MIT-SHM' },
     { name: 'libdrm-dev', why: 'the numbers of the DRM interface that Mesa speaks' },
     { name: 'mesa-utils', why: 'glxgears', command: 'glxgears' },
     { name: 'mesa-utils-extra', why: 'es2gears_x11', command: 'es2gears_x11' },

@@ -1,31 +1,32 @@
-// The preloaded libraries of crates/testkit/shims: what gives a stock X server DRI3 without a GPU, and lets Mesa use it.
+// What the tests have in C: libraries to preload, which give a stock X server DRI3 without a GPU and let Mesa use it, and a
+// client of libxcb.
 
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, step } from './setup.mjs';
 
-const SOURCES = join(ROOT, 'crates/testkit/shims');
-/** Where the libraries are, as `server.so` and `client.so`. */
+/** Where they are: `server.so`, `client.so` and `segments`. */
 export const SHIMS = join(ROOT, 'build/shims');
 
-const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', '-fPIC', '-fno-builtin-strdup', '-fvisibility=hidden', '-shared'];
+const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror'];
+const LIBRARY = ['-fPIC', '-fno-builtin-strdup', '-fvisibility=hidden', '-shared'];
 
-/** @type {readonly { name: string, include: readonly string[], libraries: readonly string[] }[]} */
-const LIBRARIES = [
-  { name: 'server', include: ['/usr/include/xorg', '/usr/include/pixman-1'], libraries: ['-lxshmfence'] },
-  { name: 'client', include: ['/usr/include/libdrm'], libraries: ['-ldl'] },
+/** @type {readonly { output: string, folder: string, name: string, flags: readonly string[], libraries: readonly string[] }[]} */
+const ARTIFACTS = [
+  { output: 'server.so', folder: 'shims', name: 'server', flags: [...LIBRARY, '-isystem', '/usr/include/xorg', '-isystem', '/usr/include/pixman-1'], libraries: ['-lxshmfence'] },
+  { output: 'client.so', folder: 'shims', name: 'client', flags: [...LIBRARY, '-isystem', '/usr/include/libdrm'], libraries: ['-ldl'] },
+  { output: 'segments', folder: 'programs', name: 'segments', flags: [], libraries: ['-lxcb-shm', '-lxcb'] },
 ];
 
 /** Compiles what is out of date; needs the Debian packages of the group `shims`. */
 export function buildShims() {
   mkdirSync(SHIMS, { recursive: true });
-  const files = readdirSync(SOURCES).map((file) => join(SOURCES, file));
-  for (const { name, include, libraries } of LIBRARIES) {
-    const output = join(SHIMS, `${name}.so`);
-    const own = files.filter((file) => new RegExp(`/${name}[-\\w]*\\.[ch]$`).test(file));
-    if (isNewer(output, own)) continue;
-    const sources = own.filter((file) => file.endsWith('.c'));
-    step('cc', [...FLAGS, ...include.flatMap((folder) => ['-isystem', folder]), '-o', output, ...sources, ...libraries]);
+  for (const { output, folder, name, flags, libraries } of ARTIFACTS) {
+    const sources = join(ROOT, 'crates/testkit', folder);
+    const files = readdirSync(sources).filter((file) => new RegExp(`^${name}[-\\w]*\\.[ch]$`).test(file)).map((file) => join(sources, file));
+    const target = join(SHIMS, output);
+    if (isNewer(target, files)) continue;
+    step('cc', [...FLAGS, ...flags, '-o', target, ...files.filter((file) => file.endsWith('.c')), ...libraries]);
   }
 }
 

@@ -84,6 +84,7 @@ describe('the addon', () => {
       { channel: 'tcp:host:0' },
       { channel: 'tcp:::1:6000' },
       { dri3: 'perhaps' },
+      { shm: 'sysv' },
       { dri3: 'on', channel: 'tcp:localhost:1' },
       { display: 59_536 },
       { live: { spinMicros: 1001 } },

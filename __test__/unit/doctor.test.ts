@@ -15,6 +15,7 @@ const SETTINGS: ResolvedSettings = {
   renderNode: undefined,
   dri3: 'auto',
   policy: undefined,
+  shm: 'auto',
   spin: undefined,
   clientsMax: undefined,
   hostTimeout: undefined,

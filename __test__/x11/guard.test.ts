@@ -2,13 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before } from 'mocha';
-import { assertOneSentence, exists, startX11bridge, x11bridge, type Ready } from '../support/command.js';
-import type { Running } from '../support/processes.js';
+import { assertOneSentence, exists, ROOT, startX11bridge, x11bridge, type Ready } from '../support/command.js';
+import { Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 import { attack, attackWithin } from './support/attack.js';
 import { clientEnv } from './support/stage.js';
+
+const SEGMENTS = join(ROOT, 'build/shims/segments');
 
 describe('the guard', () => {
   const folder = new TemporaryFolder();
@@ -51,6 +54,14 @@ describe('the guard', () => {
     const env = clientEnv(path, undefined, folder.path);
     assert.deepEqual(await attack(env, 'attach-fd'), { shm: 'present', drawn: true });
     assert.deepEqual(await attack(env, 'create-segment'), { shm: 'present', fds: [1, 0], drawn: true });
+  });
+
+  it('takes no number of a System V segment for one of this machine', async () => {
+    await using owner = new Running(SEGMENTS, ['hold'], { env: host.env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const [number = ''] = await owner.untilOutput(/^\d+$/m);
+    const outcomes = [host.env, clientEnv(path, undefined, folder.path)].map((env) => attack(env, 'attach-number', '--number', number));
+    // The server itself takes it.
+    assert.deepEqual(await Promise.all(outcomes), [{ shm: 'present', code: 0 }, { shm: 'present', code: 10 }]);
   });
 
   it('does not take a path away from another guard, nor a file that is no socket', async () => {

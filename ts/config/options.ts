@@ -42,6 +42,8 @@ export interface BridgeOptions {
   renderNode?: string;
   /** Whether clients are offered DRI3: `auto`, the default, where the channel carries buffers; `on` makes it a condition of the start. */
   dri3?: 'auto' | 'on' | 'off';
+  /** How much of MIT-SHM clients are offered where the channel carries descriptors: `auto`, the default, all but pixmaps in segments; `fd` only segments by descriptor, and pixmaps in them; `hide` nothing. */
+  shm?: 'auto' | 'fd' | 'hide';
   /**
    * What clients may do: `open` everything (the default), `guest` nothing to windows of others and to the whole screen, or the path of a
    * file with rules, or its name in the folder `policies` of the configuration.
@@ -76,6 +78,7 @@ export interface BridgeConfig {
   readonly channel: ChannelOption;
   readonly renderNode: string | undefined;
   readonly dri3: 'auto' | 'on' | 'off';
+  readonly shm: 'auto' | 'fd' | 'hide';
   /** a preset, a path or a name; undefined: `open` */
   readonly policy: string | undefined;
   /** microseconds; undefined: adapts; 0: off */

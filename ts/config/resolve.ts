@@ -59,6 +59,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
       renderNode: yield* read('renderNode'),
       dri3: (yield* read('dri3')) ?? 'auto',
       policy: yield* read('policy'),
+      shm: (yield* read('shm')) ?? 'auto',
       spin: yield* read('spin'),
       clientsMax: yield* read('clientsMax'),
       hostTimeout: yield* read('hostTimeout'),

@@ -109,6 +109,16 @@ export const SCHEMA: Schema = {
     applies: 'start',
     of: 'bridge',
   },
+  shm: {
+    key: 'shm',
+    argument: 'auto|fd|hide',
+    help: 'how much of MIT-SHM clients are offered where the channel carries descriptors; auto: System V segments too, fd: only segments by descriptor, and pixmaps in them',
+    fallback: 'auto',
+    standard: 'auto',
+    type: oneOf(['auto', 'fd', 'hide']),
+    applies: 'start',
+    of: 'bridge',
+  },
   policy: {
     key: 'policy',
     argument: 'open|guest|FILE',

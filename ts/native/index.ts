@@ -44,6 +44,7 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
     hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
     dri3: config.dri3,
+    shm: config.shm,
     runtimeDir,
     ...(config.display !== undefined && { display: config.display }),
     ...(config.socket !== undefined && { socket: config.socket }),

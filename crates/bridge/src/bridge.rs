@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use session::{Cookie, Handshake, Offers, Policy, Side};
+use session::{Cookie, Handshake, Offers, Policy, Shm, Side};
 use sys::socket;
 
 use crate::channel::{ChannelChoice, Route, Wishes};
@@ -58,6 +58,8 @@ pub struct Options {
     pub dri3: Dri3,
     /// What clients may do; `None` allows everything.
     pub policy: Option<Arc<Policy>>,
+    /// How much of MIT-SHM they are offered, as far as the channel carries it.
+    pub shm: Shm,
     /// What may change later.
     pub live: LiveOptions,
 }
@@ -75,6 +77,7 @@ impl Options {
             render_node: None,
             dri3: Dri3::Auto,
             policy: None,
+            shm: Shm::Emulated,
             live: LiveOptions::default(),
         }
     }
@@ -165,7 +168,7 @@ impl Shared {
                 .host_display
                 .filter(|_| options.host_display_named)
                 .and_then(|name| name.number),
-            offers: Offers { dri3: options.dri3 != Dri3::Off },
+            offers: Offers { dri3: options.dri3 != Dri3::Off, shm: options.shm },
             events: Events::new(notify),
             meter: Meter::default(),
             roster: Roster::default(),

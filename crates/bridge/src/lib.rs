@@ -9,6 +9,7 @@
 //! | `client` | one client, one thread: set-up, then both streams until they end |
 //! | [`channel`] | the ways to the host |
 //! | `uplink`, `downlink` | the buffers between a socket and a channel, and what is ready in them |
+//! | `segments` | System V segments, and the files that stand for them |
 //! | `spin` | whether to look again before sleeping |
 //! | [`events`] | what the owner is told |
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod events;
 mod listen;
 pub mod live;
 mod roster;
+mod segments;
 mod spin;
 mod stats;
 mod uplink;
@@ -33,7 +35,7 @@ pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::LiveOptions;
 pub use roster::{ClientStatus, Numbers};
-pub use session::Policy;
+pub use session::{Policy, Shm};
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};
 pub use vitals::{CLASSES, OldestRequest, RoundTrips};

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 
 use cross_domain::{CMD_BYTES_MAX, SEND_HEADER_BYTES};
 use rustix::io::Errno;
-use session::{CLIENT_HELD_MAX, Mark, Marks, Next, Session};
+use session::{CLIENT_HELD_MAX, Marks, Next, Session};
 use sys::Buffer;
 
 /// Slots: what is received at once, and submitted at once. With four, 256 KiB, images pass half as fast again as with
@@ -32,6 +32,40 @@ struct Slot {
     end: usize,
     /// Descriptors, by offset into the memory.
     marks: Marks<OwnedFd>,
+}
+
+impl Slot {
+    /// The pieces that are ready.
+    fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let cuts = self.marks.iter().filter(|mark| mark.offset > self.start);
+        let cuts = cuts.map(|mark| (mark.offset - mark.skip, mark.offset)).chain([(self.ready, self.ready)]);
+        let mut start = self.start;
+        cuts.filter_map(move |(end, next)| {
+            let range = std::mem::replace(&mut start, next)..end;
+            let descriptors = self.marks.iter().find(|mark| mark.offset == range.start);
+            let descriptors = descriptors.map_or(&[][..], |mark| mark.descriptors.as_slice());
+            (!range.is_empty()).then_some(Piece { range, descriptors })
+        })
+    }
+
+    /// Notes that the first `bytes` of what is ready have gone, or all if that is less; returns how many that are.
+    fn sent(&mut self, bytes: usize) -> usize {
+        let mut left = bytes;
+        let mut start = self.start;
+        for Piece { range, .. } in self.pieces() {
+            if left == 0 {
+                break;
+            }
+            let gone = left.min(range.len());
+            left -= gone;
+            start = range.start + gone;
+        }
+        if start > self.start {
+            self.start = start;
+            self.marks.retain(|mark| mark.offset >= start);
+        }
+        bytes - left
+    }
 }
 
 /// A piece that goes out in one message: its bytes, and the descriptors that go with the first.
@@ -152,18 +186,7 @@ impl Uplink {
 
     /// The pieces that are ready, in order: a new one starts at each slot and at each request with descriptors.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        self.slots.iter().flat_map(|slot| {
-            let cuts = slot.marks.iter().map(|mark| mark.offset).filter(|cut| *cut > slot.start);
-            let ends = cuts.chain([slot.ready]);
-            let mut start = slot.start;
-            ends.filter_map(move |end| {
-                let range = start..end;
-                start = end;
-                let descriptors = slot.marks.iter().find(|mark| mark.offset == range.start);
-                let descriptors = descriptors.map_or(&[][..], |mark| mark.descriptors.as_slice());
-                (!range.is_empty()).then_some(Piece { range, descriptors })
-            })
-        })
+        self.slots.iter().flat_map(Slot::pieces)
     }
 
     /// The bytes of a piece.
@@ -174,13 +197,7 @@ impl Uplink {
     /// Notes that the first `bytes` of what is ready have gone, and the descriptors with them: those are closed here.
     pub fn sent(&mut self, mut bytes: usize) {
         for slot in &mut self.slots {
-            let gone = bytes.min(slot.ready - slot.start);
-            bytes -= gone;
-            slot.start += gone;
-            if gone > 0 && !slot.marks.is_empty() {
-                let start = slot.start;
-                slot.marks.retain(|Mark { offset, .. }| *offset >= start);
-            }
+            bytes -= slot.sent(bytes);
         }
     }
 

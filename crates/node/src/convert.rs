@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bridge::{ChannelChoice, ClientStatus, Dri3, Event, LiveOptions, Options, Policy, Side, Stats, Totals};
+use bridge::{
+    ChannelChoice, ClientStatus, Dri3, Event, LiveOptions, Options, Policy, Shm, Side, Stats, Totals,
+};
 use display::DisplayName;
 
 use crate::values::{
@@ -33,6 +35,11 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
         })?;
     }
     out.policy = options.policy.map(policy).transpose()?.map(Arc::new);
+    if let Some(name) = options.shm {
+        out.shm = Shm::parse(&name).ok_or_else(|| {
+            invalid(format!("{:?} is no choice for MIT-SHM; choose auto, fd or hide", short(&name)))
+        })?;
+    }
     out.live = live_options(options.live);
     Ok(out)
 }

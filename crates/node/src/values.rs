@@ -23,6 +23,8 @@ pub struct BindingOptions {
     pub dri3: Option<String>,
     /// What clients may do; absent allows everything.
     pub policy: Option<BindingPolicy>,
+    /// `auto`, `fd` or `hide`; absent for `auto`.
+    pub shm: Option<String>,
     /// What may change later.
     pub live: BindingLiveOptions,
 }

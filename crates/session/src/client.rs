@@ -4,20 +4,19 @@ use x11_wire::ByteOrder;
 use x11_wire::extension::{
     self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, DRI3_FREE_SYNCOBJ, DRI3_IMPORT_SYNCOBJ,
     DRI3_QUERY_VERSION, DRI3_SET_DRM_DEVICE_IN_USE, Descriptors, Extension, PRESENT_PIXMAP_SYNCED,
-    PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE, SHM_ATTACH, SHM_ATTACH_SHMID,
+    PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE,
 };
 use x11_wire::message::{BAD_ACCESS, BAD_REQUEST};
 use x11_wire::request::{EXTENSION_FIRST, Head, NO_OPERATION, RequestHead, UNASSIGNED};
+use x11_wire::shm;
 
 use crate::descriptors::{Marks, Queue};
 use crate::extensions::Class;
 use crate::limits::{EXTENSION_NAME_MAX, PENDING_MAX};
 use crate::pending::{Answer, Pending};
 use crate::policy::{Enforcer, Ruling};
+use crate::segments::{Attach, Attached};
 use crate::session::{Next, Progress, Session, Violation};
-
-/// No System V segment has this number, so a server answers an Attach of it with an `Access` error.
-const NO_SEGMENT: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(crate) struct ClientStream<F> {
@@ -47,13 +46,15 @@ impl<F> ClientStream<F> {
 }
 
 /// What to do with a request that has been looked at.
-enum Verdict {
+pub(crate) enum Verdict {
     /// It passes; remember it if there is something to do with its answer.
     Pass(Option<Answer>),
     /// More of its bytes are needed first.
     Hold,
     /// An answer of the host is needed first.
     Stall,
+    /// A segment is needed first.
+    Attach(Attach),
 }
 
 impl<F> Session<F> {
@@ -79,6 +80,8 @@ impl<F> Session<F> {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
+                // A request whose segment has been attached meanwhile has passed the policy before.
+                let ruled = ruled && matches!(self.attached, Attached::Unknown);
                 let verdict = if ruled {
                     self.rule(class, head, rest, at, marks)
                 } else {
@@ -89,6 +92,10 @@ impl<F> Session<F> {
                     Verdict::Hold => break,
                     Verdict::Stall => {
                         next = Next::Host;
+                        break;
+                    }
+                    Verdict::Attach(attach) => {
+                        next = Next::Attach(attach);
                         break;
                     }
                 }
@@ -205,14 +212,14 @@ impl<F> Session<F> {
     }
 
     /// Lets the server refuse a request that it does not know.
-    fn deny(&mut self, head: RequestHead, rest: &mut [u8]) -> Verdict {
+    pub(crate) fn deny(&mut self, head: RequestHead, rest: &mut [u8]) -> Verdict {
         // Without an extension there is no minor opcode either.
         self.refuse(RequestHead { minor: 0, ..head }, rest, BAD_REQUEST, 0)
     }
 
     /// Lets the server refuse the request at its place in the sequence: its opcode becomes one that no server has. The
     /// error that comes back gets this code, this value, and the opcodes that the client used.
-    fn refuse(&mut self, head: RequestHead, rest: &mut [u8], code: u8, value: u32) -> Verdict {
+    pub(crate) fn refuse(&mut self, head: RequestHead, rest: &mut [u8], code: u8, value: u32) -> Verdict {
         set_opcodes(rest, UNASSIGNED);
         self.denied += 1;
         let minor = if head.major < EXTENSION_FIRST { 0 } else { head.minor };
@@ -231,8 +238,11 @@ impl<F> Session<F> {
         let timelines = self.extensions.carries_timelines();
         match (extension, head.minor) {
             (Extension::BigRequests, BIG_REQUESTS_ENABLE) if head.len == 4 => self.client.big_requests = true,
-            (Extension::MitShm, SHM_ATTACH) => {
-                self.order.put_u32(rest, head.header + SHM_ATTACH_SHMID, NO_SEGMENT);
+            (Extension::MitShm, shm::ATTACH) => return self.attach(head, rest, at, marks),
+            (Extension::MitShm, minor)
+                if self.extensions.emulates_segments() && minor <= shm::CREATE_PIXMAP =>
+            {
+                return self.segment_request(head, rest);
             }
             (Extension::RandR, RANDR_CREATE_LEASE) if !leases => {
                 // No window: the server answers with a Window error, and gives no lease away.
@@ -265,7 +275,7 @@ impl<F> Session<F> {
         Verdict::Pass(None)
     }
 
-    fn remember(&mut self, rest: &[u8], answer: Option<Answer>) {
+    pub(crate) fn remember(&mut self, rest: &[u8], answer: Option<Answer>) {
         let (Some(answer), Some(&major)) = (answer, rest.first()) else { return };
         self.pending.push(Pending { sequence: self.client.sequence + 1, major, answer });
     }

@@ -13,6 +13,8 @@ use crate::limits::{DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX};
 pub struct Mark<F> {
     /// Offset in the chunk that was looked at.
     pub offset: usize,
+    /// Bytes in front of `offset` that are left out: they were the request's, and are none any more.
+    pub skip: usize,
     /// The descriptors, in order; never empty.
     pub descriptors: Vec<F>,
 }
@@ -54,7 +56,7 @@ impl<F> Queue<F> {
         }
         self.claimed += count as u64;
         let descriptors = self.waiting.drain(..count).map(|(_, descriptor)| descriptor).collect();
-        marks.push(Mark { offset, descriptors });
+        marks.push(Mark { offset, skip: 0, descriptors });
     }
 
     /// Closes the oldest `count`: their message does not reach the other side.
@@ -87,7 +89,10 @@ mod tests {
         queue.claim(4, 8, &mut marks);
         assert_eq!(
             marks,
-            [Mark { offset: 4, descriptors: vec![1] }, Mark { offset: 8, descriptors: vec![2, 3] }]
+            [
+                Mark { offset: 4, skip: 0, descriptors: vec![1] },
+                Mark { offset: 8, skip: 0, descriptors: vec![2, 3] }
+            ]
         );
         assert_eq!((queue.claimed, queue.dropped), (3, 0));
     }

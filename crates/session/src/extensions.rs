@@ -29,12 +29,37 @@ impl Carries {
 pub struct Offers {
     /// DRI3.
     pub dri3: bool,
+    /// MIT-SHM.
+    pub shm: Shm,
+}
+
+/// How much of MIT-SHM clients are offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shm {
+    /// Segments by descriptor, and System V segments as copies. Pixmaps can't lie in segments.
+    Emulated,
+    /// Segments by descriptor; System V segments are refused.
+    Descriptors,
+    /// None of it.
+    Hidden,
+}
+
+impl Shm {
+    /// Understands a name as users write it; `auto` is all that there is.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Emulated),
+            "fd" => Some(Self::Descriptors),
+            "hide" => Some(Self::Hidden),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Offers {
     /// All of it.
     fn default() -> Self {
-        Self { dri3: true }
+        Self { dri3: true, shm: Shm::Emulated }
     }
 }
 
@@ -87,6 +112,11 @@ impl Extensions {
         self.carries.descriptors && self.carries.timelines && self.offers.dri3
     }
 
+    /// Whether System V segments are emulated.
+    pub(crate) fn emulates_segments(&self) -> bool {
+        self.carries.descriptors && self.offers.shm == Shm::Emulated
+    }
+
     #[inline]
     pub(crate) fn class(&self, major: u8) -> Class {
         self.classes.get(usize::from(major)).copied().unwrap_or(Class::Unlearnt)
@@ -108,7 +138,7 @@ impl Extensions {
             // They authenticate against, or map, a device of the server's machine.
             Extension::Dri2 | Extension::XFree86Dri | Extension::XFree86Dga => true,
             Extension::Dri3 => !(self.carries.descriptors && self.offers.dri3),
-            Extension::MitShm => !self.carries.descriptors,
+            Extension::MitShm => !self.carries.descriptors || self.offers.shm == Shm::Hidden,
             Extension::BigRequests | Extension::Present | Extension::RandR => false,
         }
     }
@@ -136,7 +166,7 @@ mod tests {
 
     #[test]
     fn dri3_can_be_kept_back_alone() {
-        let extensions = Extensions::new(Carries::EVERYTHING, Offers { dri3: false });
+        let extensions = Extensions::new(Carries::EVERYTHING, Offers { dri3: false, ..Offers::default() });
         assert!(extensions.hides(Extension::Dri3) && !extensions.hides(Extension::MitShm));
         assert!(!extensions.carries_timelines());
     }

@@ -3,10 +3,12 @@
 use x11_wire::extension::{
     DRI3_VERSION, PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
 };
-use x11_wire::message::{Kind, MessageHead, rewrite_error};
+use x11_wire::message::{ERROR_MAJOR, Kind, MessageHead, rewrite_error};
+use x11_wire::pixmap_formats::PixmapFormats;
 use x11_wire::request::UNASSIGNED;
 use x11_wire::sequence::widen;
 use x11_wire::setup::{SetupReply, SetupStatus};
+use x11_wire::shm::get_image_size;
 
 use crate::client::pass_body;
 use crate::descriptors::{Marks, Queue};
@@ -21,8 +23,6 @@ const UNAMBIGUOUS: u64 = 32_768;
 const DRI3_WITHOUT_TIMELINES: (u32, u32) = (1, 2);
 /// Offset of what a reply says, behind its length.
 const REPLY_BODY: usize = 8;
-/// Offset of the major opcode in an error.
-const ERROR_MAJOR: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -40,7 +40,9 @@ pub(crate) struct HostStream<F> {
     /// Bytes passed.
     pub(crate) position: u64,
     /// The request that the host had reached; a lower bound after a gap of 65,536 and more.
-    sequence: u64,
+    pub(crate) sequence: u64,
+    /// How images lie in memory, once the set-up has said.
+    pub(crate) formats: PixmapFormats,
     pub(crate) replies: u64,
     pub(crate) events: u64,
     pub(crate) errors: u64,
@@ -48,12 +50,13 @@ pub(crate) struct HostStream<F> {
 }
 
 impl<F> HostStream<F> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             phase: Phase::SetUp,
             body_left: 0,
             position: 0,
             sequence: 0,
+            formats: PixmapFormats::default(),
             replies: 0,
             events: 0,
             errors: 0,
@@ -86,9 +89,17 @@ impl<F> Session<F> {
         Ok(at)
     }
 
-    /// The length of the set-up reply at the start of `rest`; `None` while its header is not whole.
+    /// The length of the set-up reply at the start of `rest`; `None` while too little of it is there.
     fn begin_set_up(&mut self, rest: &[u8]) -> Option<u64> {
         let reply = SetupReply::parse(self.order, rest)?;
+        if reply.status == SetupStatus::Success && rest.len() < reply.len.min(HOST_HELD_MAX) {
+            // A list that is longer than what may be held, or than the reply, is read as far as it goes.
+            let end = PixmapFormats::end(self.order, rest)?;
+            if rest.len() < end.min(HOST_HELD_MAX).min(reply.len) {
+                return None;
+            }
+        }
+        self.host.formats = PixmapFormats::parse(self.order, rest.get(..reply.len).unwrap_or(rest));
         if let Some(enforcer) = self.enforcer.as_mut().filter(|_| reply.status == SetupStatus::Success) {
             let (base, mask) = SetupReply::resource_ids(self.order, rest)?;
             enforcer.join(base, mask);
@@ -138,6 +149,9 @@ impl<F> Session<F> {
                 self.answer(pending.answer, head, rest, at, marks);
             } else {
                 self.advance(wire);
+                if head.kind == Kind::Error {
+                    self.rename_attach_error(wire, rest);
+                }
             }
         }
         Ok(Some(head.len))
@@ -218,6 +232,16 @@ impl<F> Session<F> {
             (Answer::Descriptors, Kind::Reply) => {
                 let count = rest.get(1).copied().map_or(0, usize::from);
                 self.host.descriptors.claim(count, at, marks);
+            }
+            (Answer::ShmVersion, Kind::Reply) => {
+                if let Some(shared_pixmaps) = rest.get_mut(1) {
+                    *shared_pixmaps = 0;
+                }
+            }
+            (Answer::ShmImage { key, offset }, kind) => {
+                let offset = u64::from(offset);
+                let size = u64::from(get_image_size(self.order, rest));
+                self.segments.written(key, (kind == Kind::Reply).then_some(offset..offset + size));
             }
             (Answer::Dri3Version, Kind::Reply) => self.clamp_dri3(rest),
             (Answer::PresentCapabilities, Kind::Reply) => {

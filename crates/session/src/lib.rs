@@ -9,6 +9,9 @@
 //! client ◄── forward the first n bytes, descriptors at their marks ◄── host_data(chunk) ◄── channel
 //! ```
 //!
+//! For System V segments of MIT-SHM the caller has to act: [`Next::Attach`] asks for one, and [`Session::take_actions`]
+//! says what to copy before what was let through goes on.
+//!
 //! What a channel can't carry is hidden: the session rewrites the answer to `QueryExtension` and `ListExtensions`, and
 //! turns requests to opcodes that the client never learnt into ones that the server itself refuses, in their right
 //! place in the sequence.
@@ -22,15 +25,18 @@ mod host;
 mod limits;
 mod pending;
 mod policy;
+mod segments;
 mod session;
+mod shm;
 
 pub use descriptors::{Mark, Marks};
-pub use extensions::{Carries, Offers};
+pub use extensions::{Carries, Offers, Shm};
 pub use handshake::{Cookie, Handshake, HandshakeError, Step};
 pub use limits::{
     CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, EXTENSION_NAME_MAX, HOST_HELD_MAX,
-    PENDING_MAX, REQUESTED_MAX,
+    PENDING_MAX, REQUESTED_MAX, SEGMENTS_MAX,
 };
 pub use pending::Awaiting;
 pub use policy::{Policy, Side, TableError};
+pub use segments::{Action, Attach};
 pub use session::{Counters, Next, Progress, Session, Violation};

@@ -14,6 +14,9 @@ pub const HOST_HELD_MAX: usize = 8192;
 /// trips before it reads does not lock itself up.
 pub const PENDING_MAX: usize = 65_536;
 
+/// System V segments of a client at once at most. Toolkits have a handful; each costs a mapping and a file.
+pub const SEGMENTS_MAX: usize = 256;
+
 /// Descriptors waiting for their message at most, in each direction; Linux passes 253 in one `sendmsg`. Further ones
 /// are closed and counted.
 pub const DESCRIPTORS_QUEUED_MAX: usize = 256;

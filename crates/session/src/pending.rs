@@ -33,6 +33,15 @@ pub(crate) enum Answer {
     Dri3Version,
     /// Clear the capability bits that the path can't carry.
     PresentCapabilities,
+    /// Say that no pixmap can lie in a segment.
+    ShmVersion,
+    /// The server has written an image to a segment.
+    ShmImage {
+        /// The segment.
+        key: u64,
+        /// Where in it, in bytes.
+        offset: u32,
+    },
     /// The error names the opcode that stood in for this one.
     Denied {
         /// The opcode that the client used.

@@ -12,6 +12,7 @@ use crate::extensions::{Carries, Extensions, Offers};
 use crate::host::HostStream;
 use crate::pending::{Awaiting, PendingQueue};
 use crate::policy::{Enforcer, Policy, Side};
+use crate::segments::{Action, Attach, Attached, Segments};
 
 /// How far a chunk of a client's bytes may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum Next {
     Client,
     /// An answer that is still under way: more of the client's bytes don't help, the next of the host's may.
     Host,
+    /// A System V segment: the caller attaches it, tells by [`Session::attached`], and shows the rest again.
+    Attach(Attach),
     /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
     Nothing(Violation),
 }
@@ -94,6 +97,9 @@ pub struct Session<F> {
     pub(crate) pending: PendingQueue,
     pub(crate) client: ClientStream<F>,
     pub(crate) host: HostStream<F>,
+    pub(crate) segments: Segments,
+    /// What became of the segment that was asked for last.
+    pub(crate) attached: Attached<F>,
     pub(crate) denied: u64,
     /// What the policy asks for; none where everything is allowed.
     pub(crate) enforcer: Option<Box<Enforcer>>,
@@ -109,6 +115,8 @@ impl<F> Session<F> {
             pending: PendingQueue::default(),
             client: ClientStream::new(),
             host: HostStream::new(),
+            segments: Segments::default(),
+            attached: Attached::Unknown,
             denied: 0,
             enforcer: None,
         }
@@ -139,6 +147,17 @@ impl<F> Session<F> {
     /// The requests that await their reply, if any.
     pub fn awaiting(&self) -> Option<Awaiting> {
         self.pending.awaiting()
+    }
+
+    /// Answers [`Next::Attach`]: with a file of the segment's size for the server to attach, or with `None` where the
+    /// client has no right to the segment, or there is none.
+    pub fn attached(&mut self, file: Option<F>) {
+        self.attached = file.map_or(Attached::Refused, Attached::File);
+    }
+
+    /// What has to be done before anything goes on that was let through. To be asked after each look at a chunk.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        self.segments.take_actions()
     }
 
     /// Takes descriptors that came with the client's next bytes. On a path that carries none they are closed.

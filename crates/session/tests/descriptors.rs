@@ -31,7 +31,6 @@ fn each_request_of_the_table_owns_its_number_of_descriptors() {
             (DRI3, 10, &[0; 8], 1),
             (SHM, 6, &[0; 12], 1),
             (DRI3, 0, &[0; 8], 0),
-            (SHM, 1, &[0; 12], 0),
         ] {
             let mut run = run(order);
             let request = run.wire.request(major, minor, body);

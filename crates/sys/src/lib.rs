@@ -5,6 +5,7 @@
 //! * [`Buffer`]: private pages that go back to the kernel;
 //! * [`FutexPage`]: a word that processes sleep on, in a file that others may truncate;
 //! * [`FutexRing`]: one thread's sleep on many such words;
+//! * [`SysvSegment`]: System V shared memory of clients;
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel;
 //! * [`Blob`]: such memory in pieces that lie scattered;
@@ -19,6 +20,7 @@ pub mod futex_ring;
 pub mod peer;
 pub mod shared_map;
 pub mod socket;
+pub mod sysv_segment;
 pub mod virtgpu;
 pub mod vsock;
 
@@ -27,3 +29,10 @@ pub use buffer::Buffer;
 pub use futex_page::FutexPage;
 pub use futex_ring::{Doorbell, FutexRing};
 pub use shared_map::SharedMap;
+pub use sysv_segment::SysvSegment;
+
+/// What the last system call of this thread says went wrong.
+fn last_errno() -> rustix::io::Errno {
+    let error = std::io::Error::last_os_error();
+    rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)
+}

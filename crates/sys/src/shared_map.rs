@@ -11,6 +11,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::last_errno;
 use crate::socket::{DESCRIPTORS_MAX, Outcome};
 
 const WORD: usize = size_of::<u64>();
@@ -246,10 +247,6 @@ fn take_rights(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd>) {
             header = libc::CMSG_NXTHDR(message, header);
         }
     }
-}
-
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 #[cfg(test)]

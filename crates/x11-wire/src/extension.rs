@@ -60,10 +60,6 @@ impl Extension {
 
 /// `BIG-REQUESTS` Enable.
 pub const BIG_REQUESTS_ENABLE: u8 = 0;
-/// `MIT-SHM` Attach: names a System V segment of the server's machine at [`SHM_ATTACH_SHMID`].
-pub const SHM_ATTACH: u8 = 1;
-/// Offset of Attach's segment number behind the header.
-pub const SHM_ATTACH_SHMID: usize = 4;
 /// `DRI3` QueryVersion; the version is at [`DRI3_VERSION`] of its reply, two `u32`.
 pub const DRI3_QUERY_VERSION: u8 = 0;
 /// Offset of the version in that reply.

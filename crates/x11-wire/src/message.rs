@@ -8,6 +8,10 @@ pub const HEADER: usize = 32;
 pub const BAD_REQUEST: u8 = 1;
 /// The code of an `Access` error.
 pub const BAD_ACCESS: u8 = 10;
+/// Offset of an error's minor opcode, a `u16`.
+pub const ERROR_MINOR: usize = 8;
+/// Offset of its major opcode.
+pub const ERROR_MAJOR: usize = 10;
 /// The code of a `Length` error.
 pub const BAD_LENGTH: u8 = 16;
 const KEYMAP_NOTIFY: u8 = 11;

@@ -63,6 +63,13 @@ impl ByteOrder {
         }
     }
 
+    /// Overwrites the 16-bit field at `at`; does nothing where the slice is too short.
+    pub fn put_u16(self, bytes: &mut [u8], at: usize, value: u16) {
+        if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *field = self.u16_bytes(value);
+        }
+    }
+
     /// Overwrites the 32-bit field at `at`; does nothing where the slice is too short.
     pub fn put_u32(self, bytes: &mut [u8], at: usize, value: u32) {
         if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {

@@ -8,5 +8,6 @@ import { serve } from './serve.js';
  * @returns the exit code: 0 after a signal
  */
 export function guard(invocation: Invocation): Promise<number> {
-  return serve(invocation, (settings) => ({ ...settings, channel: 'socket', policy: settings.policy ?? 'guest' }));
+  // A guest's number of a System V segment would be that of another one here, and the guard's user the one with the rights to it.
+  return serve(invocation, (settings) => ({ ...settings, channel: 'socket', shm: 'fd', policy: settings.policy ?? 'guest' }));
 }

@@ -22,6 +22,7 @@ use crate::downlink::Downlink;
 use crate::events::{Event, Level};
 use crate::live::LiveOptions;
 use crate::roster::{Entry, Listed, Numbers};
+use crate::segments::Segments;
 use crate::spin::Spinner;
 use crate::stats::Totals;
 use crate::uplink::Uplink;
@@ -55,6 +56,7 @@ pub(crate) struct Relay<'a> {
     channel: Box<dyn Channel>,
     session: Session<OwnedFd>,
     order: x11_wire::ByteOrder,
+    segments: Segments,
     uplink: Uplink,
     downlink: Downlink,
     /// What the client's stream waits for.
@@ -112,6 +114,7 @@ impl<'a> Relay<'a> {
             channel,
             session,
             order,
+            segments: Segments::default(),
             uplink,
             downlink: Downlink::new()?,
             next: Next::Client,
@@ -198,7 +201,7 @@ impl<'a> Relay<'a> {
         if self.finished {
             return self.leave();
         }
-        if self.client_done {
+        if self.client_done && self.next != Next::Host {
             self.session.leave();
             self.finished = self.channel.finish();
             return self.finished;
@@ -207,6 +210,10 @@ impl<'a> Relay<'a> {
             Next::Client => self.read_client(),
             // An answer of the host sets this back to `Client`.
             Next::Host => false,
+            Next::Attach(_) => {
+                self.look();
+                true
+            }
             Next::Nothing(violation) => {
                 self.end_client(&violation.to_string());
                 true
@@ -273,9 +280,23 @@ impl<'a> Relay<'a> {
     /// Lets the session look at what was read, and sends what it passes.
     fn look(&mut self) {
         self.next = self.uplink.look(&mut self.session);
+        while let Next::Attach(attach) = self.next {
+            self.act();
+            let file = self.segments.attach(&self.socket, attach);
+            self.session.attached(file);
+            self.next = self.uplink.look(&mut self.session);
+        }
+        self.act();
         self.vitals.asked(self.session.awaiting());
         if self.uplink.is_ready() {
             self.send_up();
+        }
+    }
+
+    /// Carries out what the session asks for, before anything goes on that it let through.
+    fn act(&mut self) {
+        for action in self.session.take_actions() {
+            self.segments.carry_out(&action);
         }
     }
 
@@ -316,6 +337,7 @@ impl<'a> Relay<'a> {
             return;
         }
         self.vitals.answered(self.session.awaiting());
+        self.act();
         if self.client_gone {
             self.downlink.discard();
         } else if self.downlink.is_ready() {
@@ -378,7 +400,8 @@ impl<'a> Relay<'a> {
     /// Nothing more is read from the client. The host gets what was read, and has some time to answer it.
     fn end_client(&mut self, reason: &str) {
         self.client_done = true;
-        if !matches!(self.next, Next::Nothing(_)) {
+        // What waits for an answer of the host has not been looked at, and must not pass without.
+        if self.next == Next::Client {
             self.uplink.give_up_holding();
         }
         self.reason.get_or_insert_with(|| reason.to_owned());

@@ -7,7 +7,7 @@
     reason = "a panic here is a failed test"
 )]
 
-use session::{Carries, Marks, Next, Offers, Session};
+use session::{Action, Carries, Marks, Next, Offers, Session};
 use x11_wire::{ByteOrder, padded};
 
 pub(crate) const BYTES_ONLY: Carries = Carries::BYTES;
@@ -87,13 +87,30 @@ pub(crate) struct Run {
     pub(crate) host_marks: Vec<(usize, Vec<u32>)>,
     pub(crate) client_marks: Vec<(usize, Vec<u32>)>,
     pub(crate) next: Next,
+    pub(crate) actions: Vec<Action>,
 }
 
 impl Run {
     pub(crate) fn new(order: ByteOrder, carries: Carries) -> Self {
-        let mut run = Self {
+        Self::offering(order, carries, Offers::default())
+    }
+
+    pub(crate) fn offering(order: ByteOrder, carries: Carries, offers: Offers) -> Self {
+        let mut run = Self::before_the_set_up(order, carries, offers);
+        run.host(&run.wire.set_up_reply());
+        run.to_client.clear();
+        run
+    }
+
+    /// A session that the host has not answered yet.
+    pub(crate) fn fresh(order: ByteOrder, carries: Carries) -> Self {
+        Self::before_the_set_up(order, carries, Offers::default())
+    }
+
+    fn before_the_set_up(order: ByteOrder, carries: Carries, offers: Offers) -> Self {
+        Self {
             wire: Wire(order),
-            session: Session::new(order, carries, Offers::default()),
+            session: Session::new(order, carries, offers),
             client_held: vec![],
             host_held: vec![],
             to_host: vec![],
@@ -101,22 +118,25 @@ impl Run {
             host_marks: vec![],
             client_marks: vec![],
             next: Next::Client,
-        };
-        run.host(&run.wire.set_up_reply());
-        run.to_client.clear();
-        run
+            actions: vec![],
+        }
     }
 
     pub(crate) fn client(&mut self, bytes: &[u8]) {
         self.client_held.extend(bytes);
         let mut marks = Marks::new();
+        let mut left_out = vec![];
         let progress = self.session.client_data(&mut self.client_held, &mut marks);
         for mark in marks {
             assert!(mark.offset < progress.forward, "a mark lies in what is forwarded");
-            self.host_marks.push((self.to_host.len() + mark.offset, mark.descriptors));
+            left_out.extend(mark.offset - mark.skip..mark.offset);
+            let kept = self.to_host.len() + mark.offset - left_out.len();
+            self.host_marks.push((kept, mark.descriptors));
         }
         self.next = progress.next;
-        self.to_host.extend(self.client_held.drain(..progress.forward));
+        let passed = self.client_held.drain(..progress.forward).enumerate();
+        self.to_host.extend(passed.filter(|(at, _)| !left_out.contains(at)).map(|(_, byte)| byte));
+        self.actions.extend(self.session.take_actions());
         if progress.next == Next::Client {
             assert!(
                 self.client_held.len() <= session::CLIENT_HELD_MAX,
@@ -140,6 +160,7 @@ impl Run {
             self.client_marks.push((self.to_client.len() + mark.offset, mark.descriptors));
         }
         self.to_client.extend(self.host_held.drain(..forward));
+        self.actions.extend(self.session.take_actions());
         assert!(self.host_held.len() <= session::HOST_HELD_MAX, "{} bytes held", self.host_held.len());
     }
 

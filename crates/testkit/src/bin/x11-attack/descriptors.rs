@@ -15,6 +15,7 @@ use crate::Stage;
 const SIDE: u16 = 64;
 const IMAGE_BYTES: usize = SIDE as usize * SIDE as usize * 4;
 const SHM_PUT_IMAGE: u8 = 3;
+const SHM_ATTACH: u8 = 1;
 const SHM_ATTACH_FD: u8 = 6;
 const SHM_CREATE_SEGMENT: u8 = 7;
 
@@ -54,6 +55,19 @@ pub(crate) fn attach_fd(stage: &Stage) -> io::Result<Value> {
     client.request_with_fds(&[nothing, attach].concat(), &[image.as_fd()])?;
     client.sequence += early as u64 / 4;
     Ok(json!({ "shm": "present", "drawn": drawn(&mut client, opcode, segment)? == pixels(0x5a) }))
+}
+
+/// `attach-number --number N`: names a System V segment, whoever's it is, and prints the code of the error that comes, or 0.
+pub(crate) fn attach_number(stage: &Stage) -> io::Result<Value> {
+    let number = stage.options.value("number", 0_u32)?;
+    let mut client = stage.client()?;
+    let Some(opcode) = client.extension("MIT-SHM")? else { return Ok(json!({ "shm": "absent" })) };
+    let body = [stage.order.u32(client.setup.resource_base), stage.order.u32(number), [0; 4]].concat();
+    client.request(&requests::request(stage.order, opcode, SHM_ATTACH, &body))?;
+    client.request(&requests::get_input_focus(stage.order))?;
+    let answer = client.packet()?;
+    let code = if answer.kind() == PacketKind::Error { answer.detail() } else { 0 };
+    Ok(json!({ "shm": "present", "code": code }))
 }
 
 /// `create-segment`: has the server make the shared memory, writes an image into it, has it drawn, and reads it back.

@@ -67,6 +67,7 @@ fn run() -> io::Result<Value> {
         "stall" => misbehaviour::stall(&stage),
         "half-setup" => misbehaviour::half_setup(&stage),
         "fds" => descriptors::unclaimed(&stage),
+        "attach-number" => descriptors::attach_number(&stage),
         "attach-fd" => descriptors::attach_fd(&stage),
         "create-segment" => descriptors::create_segment(&stage),
         "policy" => policy::policy(&stage),
