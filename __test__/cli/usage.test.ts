@@ -13,7 +13,7 @@ describe('the command line', () => {
   });
 
   it('explains itself and each command on stdout', async () => {
-    for (const args of [['--help'], ['run', '--help'], ['serve', '--help'], ['vm', '--help'], ['config', '--help'], ['config', 'show', '--help'], ['config', 'check', '--help'], ['doctor', '--help']]) {
+    for (const args of [['--help'], ['run', '--help'], ['serve', '--help'], ['host', '--help'], ['vm', '--help'], ['config', '--help'], ['config', 'show', '--help'], ['config', 'check', '--help'], ['doctor', '--help']]) {
       const { code, stdout, stderr } = await x11bridge(args);
       assert.deepEqual([code, stderr], [0, '']);
       assert.match(stdout, /^Usage: x11bridge/);

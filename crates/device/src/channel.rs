@@ -21,6 +21,8 @@ pub(crate) struct Channel {
     set_up: Option<SetUp>,
     /// Whether a SEND without data is the guest's way to say that nothing follows, as in our own dialect.
     half_closes: bool,
+    /// Whether the guest has said so.
+    pub(crate) is_half_closed: bool,
     /// Bytes of the batch under way that the socket has taken; `None` while none is.
     sent: Option<usize>,
     /// Bytes that the socket has taken ever.
@@ -32,7 +34,15 @@ pub(crate) struct Channel {
 impl Channel {
     pub(crate) fn new(opened: Opened, half_closes: bool) -> Self {
         let Opened { socket, cookie } = opened;
-        Self { socket, set_up: cookie.map(SetUp::new), half_closes, sent: None, bytes: 0, descriptors: 0 }
+        Self {
+            socket,
+            set_up: cookie.map(SetUp::new),
+            half_closes,
+            is_half_closed: false,
+            sent: None,
+            bytes: 0,
+            descriptors: 0,
+        }
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
@@ -53,6 +63,7 @@ impl Channel {
             self.send_set_up(batch, &mut sent, ends)?;
         }
         if ends {
+            self.is_half_closed = true;
             let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write);
         }
         loop {

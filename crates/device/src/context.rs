@@ -192,11 +192,12 @@ impl Context {
         Traffic { bytes_to_host, descriptors_to_host, ..self.traffic }
     }
 
-    /// Why the channel is over, if it is: one sentence.
+    /// Why the channel is over, if it is: one sentence. An X server that closes what the guest has closed is no reason.
     pub fn end(&self) -> Option<String> {
         let End { stage, errno, text } = self.end.as_ref()?;
         let errno = i32::try_from(*errno).ok().filter(|errno| *errno != 0);
         Some(match (text.as_str(), errno) {
+            ("", None) if matches!(&self.link, Link::Open(channel) if channel.is_half_closed) => return None,
             ("", None) => "the X server closed the connection".into(),
             ("", Some(errno)) => format!("{stage:?}: {}", std::io::Error::from_raw_os_error(errno)),
             (text, _) => text.to_owned(),

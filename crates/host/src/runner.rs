@@ -159,6 +159,8 @@ impl Guest {
     /// Takes one event. An error ends the guest's connection.
     fn serve(&mut self, token: u64, flags: EventFlags) -> Result<(), String> {
         match token {
+            // Monitors write a request in one piece. One that stops in the middle of it stops its own device alone, and
+            // closing the host half ends the wait.
             TOKEN_FRONT_END => return self.front_end.handle_request().map_err(|error| why(&error)),
             TOKEN_MAIL => self.read_mail(),
             TOKEN_QUEUE => self.serve_control(),

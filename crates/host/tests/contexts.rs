@@ -205,6 +205,14 @@ fn a_program_that_has_said_all_half_closes_its_stream() {
     assert_eq!(server.stream.receive_to_end().unwrap(), b"all there is");
     server.stream.send(b"an answer all the same").unwrap();
     assert_eq!(channel.receive(&mut guest).data, b"an answer all the same");
+    drop(server);
+    assert!(channel.receive(&mut guest).what.contains("stage: Stream"));
+    assert_eq!(guest.destroy_context(1), OK_NODATA);
+    let reason = lab.event(|event| match event {
+        Event::ContextClosed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(reason, "the guest closed it");
 }
 
 #[test]
@@ -267,7 +275,8 @@ fn the_device_says_what_it_is() {
     let lab = Lab::new();
     let mut guest = lab.guest();
     let info = guest.call(0x108, Header::default(), &words(&[0, 0]));
-    assert_eq!((info.status, word(&info.body, 0), word(&info.body, 8)), (0x1102, 5, 28));
+    let bytes = u32::try_from(device::Context::capset().len()).unwrap();
+    assert_eq!((info.status, word(&info.body, 0), word(&info.body, 8)), (0x1102, 5, bytes));
     assert_ne!(guest.status(0x108, 0, &words(&[1, 0])), 0x1102, "there is one");
     let capset = guest.call(0x109, Header::default(), &words(&[5, 0]));
     assert_eq!((capset.status, capset.body), (0x1103, device::Context::capset()));
