@@ -53,6 +53,36 @@ fn a_fence_that_is_triggered_already_is_reported_at_once() {
 }
 
 #[test]
+fn more_triggers_at_once_than_the_kernels_queue_has_room_for_are_all_reported() {
+    // io_uring has room for 512 completions, and 256 requests go at once.
+    const FENCES: usize = 1500;
+    for watcher in watchers().into_iter().filter(|watcher| watcher.backend() == Backend::IoUring) {
+        let ((sender, reports), (open, gate)) = (channel(), channel());
+        let (first, gate) = (fence(), std::sync::Mutex::new(gate));
+        let waits = move |_| drop(gate.lock().unwrap().recv());
+        let first_watch = watcher.watch(Arc::clone(&first), Purpose::Relay, waits).unwrap();
+        let fences: Vec<_> = (0..FENCES).map(|_| fence()).collect();
+        open.send(()).unwrap();
+        let watches: Vec<_> = fences
+            .iter()
+            .enumerate()
+            .map(|(name, fence)| watch(&watcher, fence, Purpose::Relay, name, &sender))
+            .collect();
+        let all = (0..FENCES).collect::<std::collections::BTreeSet<_>>();
+        let mut missing = all.clone();
+        until("all are watched", || missing.remove(&next(&reports).0) && missing.is_empty());
+        // The watcher is held up by its first report while the others are triggered.
+        trigger_with_sleeper(&first, &first_watch);
+        for (fence, watching) in fences.iter().zip(&watches) {
+            trigger_with_sleeper(fence, watching);
+        }
+        drop(open);
+        missing = all;
+        until("all are reported", || missing.remove(&next(&reports).0) && missing.is_empty());
+    }
+}
+
+#[test]
 fn a_watcher_leaves_the_word_as_it_is() {
     for watcher in watchers() {
         for value in [RESET, TRIGGERED, SLEEPING] {
