@@ -7,7 +7,7 @@ import { StepError } from '../setup.mjs';
 import { AptTree, unpack } from '../apt-tree.mjs';
 
 /** What a guest uses; the kernel may have some of them built in. */
-const WANTED = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay', 'virtio_gpu', 'virtio_net', 'virtiofs', 'vmw_vsock_virtio_transport'];
+const WANTED = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay', 'virtio_gpu', 'virtio_net', 'virtiofs', 'vmw_vsock_virtio_transport', 'vsock_loopback'];
 
 /**
  * A kernel that can be had, by the name that people choose it by.

@@ -9,7 +9,7 @@ import type { Side, Stage } from './stage.js';
 export type Sight = Record<string, unknown>;
 
 /** The scripted clients: one that does odd things, one that passes descriptors. */
-export type Client = 'x11-attack' | 'x11-descriptors';
+export type Client = 'x11-attack' | 'x11-descriptors' | 'x11-bench';
 
 const programs = new Map<Client, string>();
 
