@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { argv } from 'node:process';
 import { ARTIFACTS, buildAll } from './build-all.mjs';
-import { npmPrograms } from './npm-fetch.mjs';
+import { npmPackage, npmPrograms } from './npm-fetch.mjs';
 import { arm64Emulator } from './packaging/emulator.mjs';
 import { NODE_LINES, nodeOf } from './packaging/node-lines.mjs';
 import { addonFile } from './packaging/packages.mjs';
@@ -39,7 +39,8 @@ const PARTS = {
     const env = { TESTED_INSTALLERS: npmPrograms('installers', ['pnpm@12', 'yarn@1.22']), TESTED_LINTERS: npmPrograms('linters', ['publint@0.3', '@arethetypeswrong/cli@0.18']) };
     return mochaTests(['build/pack/installs.test.js', 'build/pack/linters.test.js'], { env });
   },
-  ...Object.fromEntries(NODE_LINES.map((line) => [`node-${line}`, () => installedTests(line)])),
+  ...Object.fromEntries(NODE_LINES.map((line) => [`node-${line}`, () => nodeTests(line)])),
+  'bun-deno': runtimeTests,
   'arm64-addon': arm64AddonTests,
   'arm64-rust': arm64RustTests,
 };
@@ -65,15 +66,36 @@ await runScript(async () => {
 });
 
 /**
- * Installs the packages and runs the usual tests on what is installed.
+ * Runs the usual tests on what is installed.
  * @param {string} line of Node
  */
-async function installedTests(line) {
+function nodeTests(line) {
   const node = nodeOf(line, process.arch === 'arm64' ? 'arm64' : 'x64');
+  return withInstalled(node, (command) => {
+    const env = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`, TESTED_COMMAND: command };
+    return mochaTests(INSTALLED_TESTS.map((name) => `build/${name}.test.js`), { env, node: [node] });
+  });
+}
+
+/** Other runtimes that have Node-API: a few sessions each. */
+function runtimeTests() {
+  const [bun, deno] = [npmPackage('@oven/bun-linux-x64', '1'), npmPackage('@deno/linux-x64-glibc', '2')];
+  return withInstalled(process.execPath, (command) => {
+    const env = { TESTED_BUN: join(bun, 'bin/bun'), TESTED_DENO: join(deno, 'deno'), TESTED_COMMAND: command };
+    return mochaTests(['build/pack/runtimes.test.js'], { env });
+  });
+}
+
+/**
+ * Installs the packages for the time of a test.
+ * @template T
+ * @param {string} node to import them with
+ * @param {(command: string) => Promise<T>} test gets the path of the installed command
+ */
+async function withInstalled(node, test) {
   const folder = mkdtempSync(join(tmpdir(), 'x11bridge-installed-'));
   try {
-    const env = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`, TESTED_COMMAND: install(folder, node) };
-    return await mochaTests(INSTALLED_TESTS.map((name) => `build/${name}.test.js`), { env, node: [node] });
+    return await test(install(folder, node));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -81,7 +103,7 @@ async function installedTests(line) {
 
 /**
  * @param {string} folder
- * @param {string} node that npm's own is not needed for
+ * @param {string} node
  * @returns {string} the path of the installed command
  */
 function install(folder, node) {

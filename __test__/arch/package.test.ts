@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/command.js';
+import { finish } from '../support/processes.js';
+import { evaluate } from './support/evaluate.js';
 
 interface Manifest {
   readonly version: string;
@@ -29,5 +31,42 @@ describe('the package files', () => {
 
   it('lock no place but the public registry', () => {
     for (const [, url] of read('package-lock.json').matchAll(/"resolved": "([^"]*)"/g)) assert.match(url ?? '', /^https:\/\/registry\.npmjs\.org\//);
+  });
+});
+
+describe('a release', () => {
+  it('sets the version in every file that has it, and dates the changelog', async () => {
+    const edits = (await evaluate('packaging/version.mjs', `m.versionEdits('98.7.6', '2031-02-03')`)) as { path: string; text: string }[];
+    const texts = Object.fromEntries(edits.map(({ path, text }) => [path, text]));
+    const files = ['package.json', 'npm/linux-arm64-gnu/package.json', 'npm/linux-x64-gnu/package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md'];
+    assert.deepEqual(Object.keys(texts), files);
+    for (const path of files.filter((name) => name.endsWith('package.json'))) assert.equal((JSON.parse(texts[path] ?? '') as Manifest).version, '98.7.6');
+    const lock = JSON.parse(texts['package-lock.json'] ?? '') as { version: string; packages: Record<string, { version: string }> };
+    assert.deepEqual([lock.version, lock.packages['']?.version], ['98.7.6', '98.7.6']);
+    assert.match(texts['CHANGELOG.md'] ?? '', /\n## \[Unreleased\]\n\n## \[98\.7\.6\] - 2031-02-03\n\n### /);
+    // Of the crates, exactly the project's own.
+    const crates = [...(texts['Cargo.lock'] ?? '').matchAll(/name = "(\S+)"\nversion = "98\.7\.6"\n(?<next>.*)/g)];
+    assert.equal(crates.length, readdirSync(join(ROOT, 'crates')).length);
+    assert.ok(crates.every(({ groups }) => !groups?.['next']?.startsWith('source')));
+    assert.doesNotMatch(texts['Cargo.toml'] ?? '', new RegExp(`path = "crates/[^"]+", version = "${manifest.version.replaceAll('.', '\\.')}"`));
+  });
+
+  it('is refused outside the workflow, with the way to try it', async () => {
+    const { ACTIONS_ID_TOKEN_REQUEST_URL: _, ...env } = process.env;
+    const { code, stderr } = await finish(process.execPath, [join(ROOT, 'scripts/release.mjs')], { env });
+    assert.equal(code, 1);
+    assert.match(stderr, /^Packages are published by the release workflow, .*use --dry-run\.\n$/);
+  });
+
+  it('takes no argument that has no meaning', async () => {
+    for (const args of [['--loud'], ['--dry-run', '--prepare'], ['1.2'], ['v1.2.3'], ['--prepare', '1.2.3', '1.2.4']]) {
+      const { code, stdout } = await finish(process.execPath, [join(ROOT, 'scripts/release.mjs'), ...args]);
+      assert.deepEqual([code, stdout], [1, ''], args.join(' '));
+    }
+  });
+
+  it('publishes only crates that are of use alone, and what they depend on', () => {
+    const published = readdirSync(join(ROOT, 'crates')).filter((crate) => !/^publish = false$/m.test(read(`crates/${crate}/Cargo.toml`)));
+    assert.deepEqual(published.toSorted(), ['cross-domain', 'shmfence', 'sys', 'x11-wire']);
   });
 });

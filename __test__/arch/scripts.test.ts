@@ -4,15 +4,7 @@ import { join } from 'node:path';
 import { ROOT } from '../support/command.js';
 import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
-
-/** Evaluates an expression over the exports of a script. */
-async function evaluate(script: string, expression: string): Promise<unknown> {
-  const url = JSON.stringify(`file://${join(ROOT, 'scripts', script)}`);
-  const code = `const m = await import(${url}); console.log(JSON.stringify(${expression}))`;
-  const { stdout, stderr } = await finish(process.execPath, ['--input-type=module', '--eval', code]);
-  assert.equal(stderr, '');
-  return JSON.parse(stdout);
-}
+import { evaluate } from './support/evaluate.js';
 
 describe('the closing line', () => {
   it('counts what was skipped only when something was', async () => {
