@@ -16,6 +16,7 @@ import { fencesAreGood, measureFences, reportFences } from './fences.mjs';
 import { measureAll } from './measure.mjs';
 import { busyShare } from './process-stats.mjs';
 import { judge, report } from './report.mjs';
+import { measureStartUp, reportStartUp, startUpIsGood } from './start-up.mjs';
 
 /** The default takes some three minutes, the quick one half a minute. */
 const EFFORT = {
@@ -40,11 +41,12 @@ await runScript(async () => {
   try {
     const effort = quick ? EFFORT.quick : EFFORT.full;
     const fences = measureFences(lab.dir, effort.fenceCycles);
+    const startUp = await measureStartUp(lab, effort.rounds);
     const results = await measureAll(lab, bench, await startContenders(lab), effort, console.error);
     const verdicts = judge(results);
-    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences }, null, 2)}\n`);
-    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences)) ? 1 : 0;
+    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}\n\n${reportStartUp(startUp)}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences, startUp }, null, 2)}\n`);
+    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences) || !startUpIsGood(startUp)) ? 1 : 0;
   } finally {
     await lab.close();
   }
