@@ -109,6 +109,8 @@ impl Host {
             display: Arc::new(options.host_display),
             xauthority: options.host_xauthority,
             timeout: options.host_timeout,
+            opening_max: options.contexts_max,
+            opening: Arc::default(),
         };
         let runner = Runner::new(Arc::clone(&shared), listener, x_server, limits, options.scanouts);
         let runner = runner.map_err(os("making an epoll"))?;

@@ -31,7 +31,12 @@ pub(crate) struct Machine {
     pub(crate) window: Option<WindowThread>,
     pub(crate) mailbox: Mailbox,
     pub(crate) shared: Arc<Shared>,
+    /// Requests that were refused.
+    pub(crate) refusals: u64,
 }
+
+/// Refused requests of a guest that are logged: more tell nothing new, and a guest must not fill a log.
+const REFUSALS_LOGGED: u64 = 100;
 
 impl Machine {
     /// The control queue.
@@ -137,12 +142,23 @@ impl Platform for Machine {
     }
 
     fn report(&mut self, report: Report) {
+        if matches!(report, Report::Refused(_)) {
+            self.refusals += 1;
+            if self.refusals > REFUSALS_LOGGED {
+                return;
+            }
+        }
         self.shared.events.push(match report {
             Report::ContextOpened { number, name } => Event::ContextOpened { context: number, name },
             Report::ContextClosed { number, reason, traffic } => {
                 Event::ContextClosed { context: number, reason, traffic }
             }
-            Report::Refused(message) => Event::Log { level: Level::Info, message },
+            Report::Refused(mut message) => {
+                if self.refusals == REFUSALS_LOGGED {
+                    message.push_str("; more of this guest are not logged");
+                }
+                Event::Log { level: Level::Info, message }
+            }
         });
     }
 }

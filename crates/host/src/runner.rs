@@ -134,6 +134,7 @@ impl Runner {
             window: None,
             mailbox,
             shared: Arc::clone(&self.shared),
+            refusals: 0,
         };
         let gpu = Gpu::new(self.limits);
         let device = Device::new(gpu, machine, mail, self.scanouts, self.limits.window_bytes);

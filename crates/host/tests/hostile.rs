@@ -290,6 +290,48 @@ fn what_was_checked_is_what_is_sent_though_the_guest_writes_to_it_meanwhile() {
 }
 
 #[test]
+fn refused_requests_do_not_fill_the_log() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    for _ in 0..300 {
+        assert_eq!(guest.destroy_context(9), INVALID_CONTEXT);
+    }
+    let logged: Vec<String> = lab.host.take_events().into_iter().filter_map(log_line).collect();
+    assert_eq!(logged.len(), 100);
+    assert!(logged[0].ends_with("was refused: InvalidContext"), "{}", logged[0]);
+    assert!(logged[99].ends_with("; more of this guest are not logged"), "{}", logged[99]);
+}
+
+fn log_line(event: host::Event) -> Option<String> {
+    if let host::Event::Log { message, .. } = event { Some(message) } else { None }
+}
+
+#[test]
+fn contexts_that_come_and_go_faster_than_they_connect_take_no_more_threads_than_there_may_be_contexts() {
+    let lab = Lab::with(|options| {
+        options.contexts_max = 4;
+        options.host_timeout = Duration::from_secs(30);
+    });
+    // A server whose queue is full: whoever connects waits.
+    let name = display::DisplayName::parse(lab.server().path().to_str().unwrap()).unwrap();
+    let mut waiting = vec![];
+    while let Ok(connected) = name.connect(Duration::from_millis(20)) {
+        waiting.push(connected);
+    }
+    let mut guest = lab.guest();
+    let mut texts = vec![];
+    for id in 1..=8 {
+        let mut channel = guest.channel(id);
+        channel.poll(&mut guest);
+        if !channel.is_silent(&mut guest) {
+            texts.push(String::from_utf8(channel.message(&guest).data).unwrap());
+        }
+        assert_eq!(guest.destroy_context(id), OK_NODATA);
+    }
+    assert_eq!(texts, vec!["4 connections to the X server are being opened already"; 4]);
+}
+
+#[test]
 fn random_descriptors_and_requests_leave_the_device_alive() {
     let seed = std::env::var("FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         u64::from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos())
