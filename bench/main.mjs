@@ -11,6 +11,8 @@ import { execFileSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { Lab, buildTestkit } from '../scripts/lab.mjs';
 import { StepError, runScript, setup } from '../scripts/setup.mjs';
+import { buildShims } from '../scripts/shims.mjs';
+import { buffersAreGood, measureBuffers, reportBuffers } from './buffers.mjs';
 import { startContenders } from './contenders.mjs';
 import { fencesAreGood, measureFences, reportFences } from './fences.mjs';
 import { measureAll } from './measure.mjs';
@@ -20,8 +22,8 @@ import { measureStartUp, reportStartUp, startUpIsGood } from './start-up.mjs';
 
 /** The default takes some three minutes, the quick one half a minute. */
 const EFFORT = {
-  full: { rounds: 5, seconds: 0.8, idleSeconds: 5, fenceCycles: 20_000 },
-  quick: { rounds: 3, seconds: 0.15, idleSeconds: 2, fenceCycles: 3000 },
+  full: { rounds: 5, seconds: 0.8, idleSeconds: 5, fenceCycles: 20_000, images: 5000 },
+  quick: { rounds: 3, seconds: 0.15, idleSeconds: 2, fenceCycles: 3000, images: 1000 },
 };
 
 /** Above this share of busy processors the figures say more about the others. */
@@ -29,7 +31,8 @@ const BUSY_MAX = 0.1;
 
 await runScript(async () => {
   const { quick, json, check } = options();
-  await setup({ debian: ['xserver', 'peers'] });
+  await setup({ debian: ['xserver', 'shims', 'peers'] });
+  buildShims();
   const { bench } = buildTestkit();
   const machine = describeMachine();
   console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; Node ${machine.node}, ${machine.xvfb}, ${machine.socat}`);
@@ -43,10 +46,11 @@ await runScript(async () => {
     const fences = measureFences(lab.dir, effort.fenceCycles);
     const startUp = await measureStartUp(lab, effort.rounds);
     const results = await measureAll(lab, bench, await startContenders(lab), effort, console.error);
+    const buffers = await measureBuffers(lab, effort.images, effort.rounds);
     const verdicts = judge(results);
-    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}\n\n${reportStartUp(startUp)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences, startUp }, null, 2)}\n`);
-    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences) || !startUpIsGood(startUp)) ? 1 : 0;
+    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}\n\n${reportStartUp(startUp)}\n\n${reportBuffers(buffers)}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences, startUp, buffers }, null, 2)}\n`);
+    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences) || !startUpIsGood(startUp) || !buffersAreGood(buffers)) ? 1 : 0;
   } finally {
     await lab.close();
   }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT, StepError } from './setup.mjs';
+import { SHIMS } from './shims.mjs';
 
 /** The command: as built here, or another build of it to be tried by the same demo and benchmark. */
 const CLI = process.env.X11BRIDGE_CLI ?? join(ROOT, 'dist/cli/main.js');
@@ -54,15 +55,17 @@ export class Lab {
 
   /**
    * An Xvfb of 1280×1024×24 on a free display, with a cookie of its own. Two of them are identical but for the number.
+   * @param {{ dri3?: boolean }} [options] `dri3`: with the library of scripts/shims.mjs that gives it DRI3
    * @returns {Promise<Server>}
    */
-  async startXvfb() {
+  async startXvfb({ dri3 = false } = {}) {
     const cookie = randomBytes(16);
     const authority = join(this.dir, `server-${cookie.toString('hex')}`);
     writeFileSync(authority, authorityEntry('', cookie), { mode: 0o600 });
     // -noreset: otherwise the server starts anew, and drops who is just connecting, whenever its last client leaves.
     const args = ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp', '-noreset', '-auth', authority];
-    const child = this.start('Xvfb', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+    const env = dri3 ? { LD_PRELOAD: join(SHIMS, 'server.so') } : {};
+    const child = this.start('Xvfb', args, { env, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
     const number = await firstLine(child, child.stdio[3], 'Xvfb');
     writeFileSync(authority, authorityEntry(number, cookie), { mode: 0o600 });
     return server(child, { DISPLAY: `:${number}`, XAUTHORITY: authority });

@@ -3,6 +3,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
+import { buildTestkit } from './lab.mjs';
 import { npmProgram, ROOT, runScript, setup, step, StepError } from './setup.mjs';
 import { buildShims } from './shims.mjs';
 import { compileTests, mochaSuite, rustTests } from './suites.mjs';
@@ -19,6 +20,8 @@ await runScript(async () => {
   await setup({ debian: ['xserver', 'xclients', 'shims', 'fences', 'peers'] });
   buildShims();
   compileTests();
+  // Here and not in the first test that uses one: that one has a time limit.
+  if (chosen.includes('x11')) buildTestkit();
   rmSync(COVERAGE, { recursive: true, force: true });
   const tally = new Tally();
   for (const part of chosen) {
