@@ -39,6 +39,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'zsh', why: 'reads its completions', command: 'zsh' },
     { name: 'fish', why: 'reads its completions, and proposes by them', command: 'fish' },
     { name: 'groff-base', why: 'formats the manual page', command: 'groff' },
+    { name: 'systemd', why: 'passes sockets to a service, and checks its units', command: 'systemd-socket-activate' },
     { name: 'tmux', why: 'a terminal whose screen can be read', command: 'tmux' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
   ],

@@ -106,7 +106,7 @@ describe('the package', () => {
 
   it('contains what users need and nothing else', () => {
     const folder = esm.file('node_modules/x11bridge');
-    assert.deepEqual(readdirSync(folder).toSorted(), ['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'SECURITY.md', 'dist', 'package.json']);
+    assert.deepEqual(readdirSync(folder).toSorted(), ['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'SECURITY.md', 'dist', 'package.json', 'systemd']);
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' });
     assert.deepEqual(files.filter((file) => /\.(node|map|ts)$/.test(file) && !/\.d\.m?ts$/.test(file)), []);
   });

@@ -66,6 +66,8 @@ export type OptionName = Exclude<keyof BridgeOptions, 'signal'>;
 
 /** The options after validation, in the shape that the session needs. */
 export interface BridgeConfig {
+  /** descriptors of the display's sockets that a service manager has passed; no setting */
+  readonly inherited?: readonly number[];
   /** undefined: the first free number */
   readonly display: number | undefined;
   /** undefined: a display */
@@ -109,7 +111,7 @@ export interface CommandConfig {
 }
 
 /** Everything that can be set by a flag, a variable or a line of a file. */
-export type Settings = Omit<BridgeConfig, 'hostDisplayNamed'> & CommandConfig;
+export type Settings = Omit<BridgeConfig, 'hostDisplayNamed' | 'inherited'> & CommandConfig;
 
 /** All of it after validation. */
 export type ResolvedSettings = BridgeConfig & CommandConfig;

@@ -26,6 +26,13 @@ export function addonVersion(): Result<string, BridgeError> {
   return loadAddon().map((addon) => addon.version());
 }
 
+/** Tells the service manager behind `$NOTIFY_SOCKET` some assignments; false when it can't be reached. */
+export function notifyService(socket: string, assignments: readonly string[]): boolean {
+  return loadAddon()
+    .map((addon) => addon.notifyService(socket, assignments.join('\n')))
+    .unwrapOr(false);
+}
+
 /** The user at the other end of a Unix socket, by the number of its descriptor; undefined when that isn't known. */
 export function peerUser(descriptor: number): number | undefined {
   return loadAddon()
@@ -46,6 +53,7 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
     dri3: config.dri3,
     shm: config.shm,
     runtimeDir,
+    ...(config.inherited !== undefined && { inherited: [...config.inherited] }),
     ...(config.display !== undefined && { display: config.display }),
     ...(config.socket !== undefined && { socket: config.socket }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),

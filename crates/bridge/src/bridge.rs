@@ -48,6 +48,8 @@ pub struct Options {
     pub host_display_named: bool,
     /// The path of a socket to listen on in place of a display. Who may open it may connect, whatever cookie it shows.
     pub socket: Option<PathBuf>,
+    /// Numbers of descriptors, listening sockets of a display, that a service manager has passed; empty for none.
+    pub inherited: Vec<i32>,
     /// An existing directory, the caller's own, for the clients' Xauthority file.
     pub runtime_dir: PathBuf,
     /// The way to the host.
@@ -70,6 +72,7 @@ impl Options {
         Self {
             display: None,
             socket: None,
+            inherited: vec![],
             host_display_named: host_display.is_some(),
             host_display,
             runtime_dir,
@@ -233,6 +236,9 @@ impl Bridge {
         let local = route.display().filter(|display| display.target == Target::Local);
         let listener = match options.socket.clone() {
             Some(path) => Listener::at(path)?,
+            None if !options.inherited.is_empty() => {
+                Listener::inherited(&options.inherited, options.display)?
+            }
             None => Listener::bind(options.display, local.and_then(|display| display.number))?,
         };
         let number = listener.number();

@@ -5,6 +5,7 @@
 //! | [`bridge`] | start, accept, close |
 //! | `listen` | a free display number, its lock file and sockets |
 //! | `roster`, `vitals` | the connected clients and their numbers, for those who look |
+//! | [`service`] | what a service manager is told |
 //! | [`live`] | the options that may change while it runs |
 //! | `client` | one client, one thread: set-up, then both streams until they end |
 //! | [`channel`] | the ways to the host |
@@ -24,6 +25,7 @@ mod listen;
 pub mod live;
 mod roster;
 mod segments;
+pub mod service;
 mod spin;
 mod stats;
 mod uplink;

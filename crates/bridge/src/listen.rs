@@ -3,8 +3,10 @@
 //! The rules are those of X servers: `/tmp/.X<n>-lock` with the owner's pid, `/tmp/.X11-unix/X<n>`, and the abstract
 //! socket of the same name, which sandboxes such as Flatpak's look for first.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +38,7 @@ pub(crate) struct Listener {
     by_path: Arc<OwnedFd>,
     /// The same as the other for a socket that is no display's: abstract sockets are everybody's.
     by_name: Arc<OwnedFd>,
-    _files: (Removed, Option<Lock>),
+    _files: (Option<Removed>, Option<Lock>),
 }
 
 /// Why one number can't be had.
@@ -83,7 +85,39 @@ impl Listener {
             .map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         listen(&socket, BACKLOG).map_err(failed)?;
         let by_path = Arc::new(socket);
-        Ok(Self { number: None, path, by_name: Arc::clone(&by_path), by_path, _files: (removed, None) })
+        Ok(Self { number: None, path, by_name: Arc::clone(&by_path), by_path, _files: (Some(removed), None) })
+    }
+
+    /// Listens on sockets that a service manager has made and passed: that of a display by path, and perhaps the abstract
+    /// one too. They are its own to remove.
+    pub(crate) fn inherited(descriptors: &[i32], number: Option<u32>) -> Result<Self, Error> {
+        let mut by_path = None;
+        let mut by_name = None;
+        for descriptor in descriptors {
+            let (socket, address) = sys::inherited::listening_socket(*descriptor).map_err(|errno| {
+                invalid(format!(
+                    "descriptor {descriptor} that was passed is no listening Unix socket: {errno}"
+                ))
+            })?;
+            match (address.path_bytes(), address.abstract_name()) {
+                (Some(path), _) => by_path = Some((PathBuf::from(OsStr::from_bytes(path)), Arc::new(socket))),
+                _ => by_name = Some(Arc::new(socket)),
+            }
+        }
+        let (path, by_path) = by_path.ok_or_else(|| invalid("no socket with a path was passed".into()))?;
+        let name = path.to_str().and_then(|path| path.strip_prefix(SOCKET_DIR)?.strip_prefix("/X"));
+        let passed = name.and_then(|name| name.parse().ok()).filter(|number| *number <= NUMBER_MAX);
+        let passed = passed
+            .ok_or_else(|| invalid(format!("{} that was passed is no display's socket", path.display())))?;
+        if number.is_some_and(|number| number != passed) {
+            return Err(invalid(format!("the socket of display :{passed} was passed; ask for that display")));
+        }
+        let lock = Lock::take(passed).map_err(|taken| match taken {
+            Taken::ByOther => Error::DisplayTaken { number: passed },
+            Taken::Failed(error) => error,
+        })?;
+        let by_name = by_name.unwrap_or_else(|| Arc::clone(&by_path));
+        Ok(Self { number: Some(passed), path, by_path, by_name, _files: (None, Some(lock)) })
     }
 
     /// The display's number; none for a socket of another path.
@@ -99,6 +133,10 @@ impl Listener {
     pub(crate) fn sockets(&self) -> [&Arc<OwnedFd>; 2] {
         [&self.by_path, &self.by_name]
     }
+}
+
+const fn invalid(why: String) -> Error {
+    Error::InvalidOption { why }
 }
 
 fn take(number: u32) -> Result<Listener, Taken> {
@@ -130,7 +168,7 @@ fn take(number: u32) -> Result<Listener, Taken> {
         path,
         by_path: Arc::new(by_path),
         by_name: Arc::new(by_name),
-        _files: (removed, Some(lock)),
+        _files: (Some(removed), Some(lock)),
     })
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     let mut out = Options::new(host_display, PathBuf::from(options.runtime_dir));
     out.display = options.display;
     out.socket = options.socket.map(PathBuf::from);
+    out.inherited = options.inherited.unwrap_or_default();
     out.host_display_named = options.host_display_named.unwrap_or(true);
     out.render_node = options.render_node.map(PathBuf::from);
     out.channel = channel;

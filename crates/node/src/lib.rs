@@ -65,6 +65,13 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// Tells the service manager behind `$NOTIFY_SOCKET` some assignments, a line each; `false` when it can't be reached.
+#[napi(catch_unwind)]
+#[allow(clippy::needless_pass_by_value, reason = "strings of JavaScript are copied at the border")]
+pub fn notify_service(socket: String, state: String) -> bool {
+    bridge::service::notify(&socket, &state).is_ok()
+}
+
 /// The user at the other end of a Unix socket, by the number of its descriptor; absent where that is none.
 #[napi(catch_unwind)]
 pub fn peer_user(descriptor: i32) -> Option<u32> {

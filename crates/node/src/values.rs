@@ -9,6 +9,8 @@ pub struct BindingOptions {
     pub display: Option<u32>,
     /// Path of a socket to listen on in place of a display.
     pub socket: Option<String>,
+    /// Numbers of descriptors, listening sockets of a display, that a service manager has passed; absent for none.
+    pub inherited: Option<Vec<i32>>,
     /// The X server's display, as a user writes it; absent where only a channel to the host will do.
     pub host_display: Option<String>,
     /// Whether the user named that display for this bridge, so that `auto` takes no other; absent for yes.

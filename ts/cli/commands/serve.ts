@@ -1,6 +1,7 @@
 // `x11bridge serve`: a bridge until a signal ends it.
 
 import type { Bridge } from '../../session/bridge.js';
+import { ServiceManager, takeInherited } from '../../session/service.js';
 import type { Invocation } from '../invocation.js';
 import { ServedBridge, type Adjust } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
@@ -14,13 +15,18 @@ import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } f
 export async function serve(invocation: Invocation, adjust?: Adjust): Promise<number> {
   // Before the bridge exists: a signal must never find it without somebody to clean up.
   const signals = new ServeSignals();
-  return ServedBridge.start(invocation, say, adjust).match(
+  const manager = new ServiceManager(process.env, process.pid);
+  const inherited = takeInherited(process.env, process.pid);
+  const withInherited: Adjust = (settings) => ({ ...(adjust?.(settings) ?? settings), ...(inherited && { inherited }) });
+  return ServedBridge.start(invocation, say, withInherited).match(
     async (served) => {
       signals.onReload = () => void served.reload();
       await served.openControl();
       served.reporter.ready(served.bridge);
       if (!invocation.json) announce(served.bridge);
+      manager.ready(`display ${served.bridge.display} over ${served.bridge.channel}`);
       await signals.stopped;
+      manager.stopping();
       await served.close();
       return 0;
     },
