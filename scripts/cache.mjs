@@ -1,8 +1,10 @@
 // What the scripts fetch and unpack: in the user's cache, outside the repository and the system. To fetch all anew, remove it.
 
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+
+const ABANDONED_MS = 3 * 3_600_000;
 
 /** The folder of the cache, whether it is there or not. */
 export function cacheFolder() {
@@ -23,6 +25,7 @@ export function cached(name, make) {
   if (existsSync(final)) return final;
   console.log(`Fetching ${name} into ${cache} …`);
   mkdirSync(cache, { recursive: true });
+  removeAbandoned(cache);
   const partial = mkdtempSync(`${final}.partial-`);
   try {
     make(partial);
@@ -33,4 +36,13 @@ export function cached(name, make) {
     rmSync(partial, { recursive: true, force: true });
   }
   return final;
+}
+
+/** What a process that was killed has left; none that still runs takes that long. @param {string} cache */
+function removeAbandoned(cache) {
+  for (const name of readdirSync(cache).filter((entry) => entry.includes('.partial-'))) {
+    const path = join(cache, name);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > ABANDONED_MS) rmSync(path, { recursive: true, force: true });
+  }
 }
