@@ -13,7 +13,7 @@ use cross_domain::{
 use rustix::io::Errno;
 use session::Carries;
 use sys::SharedMap;
-use sys::socket::Outcome;
+use sys::socket::{DESCRIPTORS_MAX, Outcome};
 
 use super::liveness::Liveness;
 use super::offer::Offer;
@@ -24,6 +24,9 @@ use crate::uplink::Uplink;
 /// Bytes that are copied out of the ring at once: enough for the heads of messages, whose bodies then pass from the
 /// ring to the client's socket without a copy.
 const COPY_MAX: usize = 16 << 10;
+
+/// Messages without bytes that are taken in a row; then it is the turn of the other direction, and of an order to stop.
+const EMPTY_MAX: usize = 64;
 
 /// What a render node of the virtio-gpu driver offers to one context.
 pub trait Driver {
@@ -229,7 +232,7 @@ impl<D: Driver> CrossDomain<D> {
         if self.over {
             return Ok(Outcome::Closed);
         }
-        loop {
+        for _ in 0..EMPTY_MAX {
             let read = match self.driver.read_event() {
                 Ok(true) => self.read_message(),
                 Ok(false) => return Ok(Outcome::WouldBlock),
@@ -239,6 +242,7 @@ impl<D: Driver> CrossDomain<D> {
                 return Ok(outcome);
             }
         }
+        Ok(Outcome::WouldBlock)
     }
 
     /// What the ring's message brings; `None` where it is to wait for the next.
@@ -265,6 +269,11 @@ impl<D: Driver> CrossDomain<D> {
             Message::Receive(receive) => {
                 for identifier in receive.identifiers.iter() {
                     self.arrived.push(self.driver.take(identifier)?);
+                }
+                if self.arrived.len() > DESCRIPTORS_MAX {
+                    return Err(ChannelError {
+                        why: "the host passes more descriptors than a message can have".into(),
+                    });
                 }
                 self.unread = message.data_range();
             }

@@ -3,6 +3,8 @@
 mod choice;
 mod cross_domain;
 mod decide;
+#[cfg(test)]
+mod hostile_host;
 mod liveness;
 mod loopback;
 mod offer;
