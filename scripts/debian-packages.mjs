@@ -19,6 +19,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'x11-xserver-utils', why: 'xset, xrandr, xrdb', command: 'xset' },
     { name: 'xterm', why: 'a client with text and server-side fonts', command: 'xterm' },
     { name: 'xdotool', why: 'types into windows through XTEST', command: 'xdotool' },
+    { name: 'openbox', why: 'a window manager that kills processes by the ids that windows name', command: 'openbox' },
     { name: 'xclip', why: 'clipboard transfers of many MiB (INCR)', command: 'xclip' },
     { name: 'zenity', why: 'a GTK 3 program', command: 'zenity' },
     { name: 'pinentry-qt', why: 'a small Qt program', command: 'pinentry-qt' },

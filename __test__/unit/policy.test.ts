@@ -18,13 +18,14 @@ function rule(fields: Readonly<Record<string, unknown>>): unknown {
 describe('policies', () => {
   for (const name of PRESET_NAMES) {
     it(`can be written as ${name} is`, () => {
-      assert.ok(checkPolicy(PRESETS[name]).andThen(compilePolicy).isOk());
+      assert.ok(checkPolicy(PRESETS[name]).isOk());
+      assert.ok(compilePolicy({ base: name }).isOk());
     });
   }
 
   const faults: readonly [string, unknown, RegExp][] = [
     ['is no table', [], /^a policy must be a table$/],
-    ['has an unknown key', { bass: 'guest' }, /no key "bass"; a policy has base, unlisted or rules/],
+    ['has an unknown key', { bass: 'guest' }, /no key "bass"; a policy has base, unlisted, .* or rules/],
     ['has an unknown base', { base: 'gast' }, /base must be open/],
     ['has no list of rules', { rules: {} }, /^rules must be a list$/],
     ['has a rule with an unknown key', rule({ request: 'GetImage', action: 'deny', wenn: {} }), /^rules\[0\]: there is no key "wenn"/],
@@ -37,7 +38,13 @@ describe('policies', () => {
     ['has an error without deny', rule({ request: 'GetImage', action: 'allow', error: 'Access' }), /error must be .* goes with the action deny/],
     ['has an unknown error', rule({ request: 'GetImage', action: 'deny', error: 'Axis' }), /error must be Request, Value/],
     ['ignores what has a reply', rule({ request: 'GetImage', action: 'ignore' }), /GetImage has a reply/],
-    ['blanks another reply', rule({ request: 'GetImage', action: 'blank' }), /only QueryKeymap can be blanked/],
+    ['blanks another reply', rule({ request: 'GetImage', action: 'blank' }), /the action blank is for QueryKeymap alone/],
+    ['has an unknown direction of the clipboard', { clipboard: 'outwards' }, /^clipboard must be off, in, out or both$/],
+    ['has no size for it', { 'clipboard-max': '1M' }, /^clipboard-max must be a number of bytes/],
+    ['has an unknown way with processes', { processes: 'kill' }, /^processes must be keep, mark or remove$/],
+    ['has a machine without a name', { machine: '' }, /^machine must be a text of 1 to 64 bytes/],
+    ['marks something else', rule({ request: 'DeleteProperty', action: 'mark' }), /the action mark is for ChangeProperty alone/],
+    ['diverts without an atom', rule({ request: 'SetSelectionOwner', action: 'divert' }), /last condition of a rule that diverts/],
     ['strips without bits', rule({ request: 'GetProperty', when: { window: 'other' }, action: 'strip' }), /last condition of a rule that strips/],
     ['hides a request', rule({ request: 'GetImage', action: 'hide' }), /is no extension/],
     ['denies an extension', rule({ request: 'XTEST', action: 'deny' }), /XTEST is an extension: .* XTEST\.\*/],

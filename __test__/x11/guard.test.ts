@@ -36,7 +36,9 @@ describe('the guard', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
-  it('takes clients without a cookie, with a wrong one, and with that of the host', async () => {
+  it('takes clients without a cookie, with a wrong one, and with that of the host', async function () {
+    // The first one compiles the client.
+    this.timeout(180_000);
     for (const xauthority of [undefined, strange(folder), host.xauthority]) {
       const sight = await attack(clientEnv(path, xauthority, folder.path), 'session');
       assert.equal(sight['error'], undefined, String(xauthority));
@@ -46,7 +48,7 @@ describe('the guard', () => {
   it('has the policy guest by default', async () => {
     const args = ['--victim', host.display, '--victim-xauthority', String(host.xauthority)];
     const { attacks, complaints } = await attackWithin(60_000, clientEnv(path, undefined, folder.path), 'policy', ...args);
-    assert.deepEqual(Object.entries(attacks as object).filter(([, outcome]) => outcome !== 'refused'), []);
+    assert.deepEqual(Object.entries(attacks as object).filter(([name, outcome]) => outcome !== 'refused' && !name.startsWith('isolated: ')), []);
     assert.deepEqual(complaints, {});
   });
 

@@ -11,7 +11,7 @@ export type ChannelName = 'virtgpu' | 'vsock' | 'tcp' | 'loopback' | 'socket';
 export type ChannelOption = 'auto' | Exclude<ChannelName, 'vsock' | 'tcp'> | `vsock:${number}:${number}` | `tcp:${string}:${number}`;
 
 /** The policies that are built in, the most permissive first. */
-export const PRESET_NAMES = ['open', 'guest'] as const;
+export const PRESET_NAMES = ['open', 'guest', 'isolated'] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 /** What `startBridge` takes; every field may be left out. */
@@ -45,8 +45,8 @@ export interface BridgeOptions {
   /** How much of MIT-SHM clients are offered where the channel carries descriptors: `auto`, the default, all but pixmaps in segments; `fd` only segments by descriptor, and pixmaps in them; `hide` nothing. */
   shm?: 'auto' | 'fd' | 'hide';
   /**
-   * What clients may do: `open` everything (the default), `guest` nothing to windows of others and to the whole screen, or the path of a
-   * file with rules, or its name in the folder `policies` of the configuration.
+   * What clients may do: `open` everything (the default), `guest` nothing to windows of others and to the whole screen, `isolated` nothing
+   * of others' properties, windows and clipboard either, or the path of a file with rules, or its name in the folder `policies` of the configuration.
    */
   policy?: string;
   /** How long a thread tries again before it sleeps: `auto` adapts (the default), `off` never, or microseconds from 1 to 1000. */

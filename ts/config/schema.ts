@@ -121,11 +121,11 @@ export const SCHEMA: Schema = {
   },
   policy: {
     key: 'policy',
-    argument: 'open|guest|FILE',
+    argument: 'open|guest|isolated|FILE',
     help: 'what clients may do: a preset, or a file with rules, by its path or its name in the folder policies of the configuration',
     fallback: 'open',
     standard: 'open',
-    type: { ...textual('open, guest, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
+    type: { ...textual('open, guest, isolated, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
     applies: 'start',
     of: 'bridge',
   },

@@ -58,7 +58,7 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
     ...(config.socket !== undefined && { socket: config.socket }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),
     ...(config.renderNode !== undefined && { renderNode: config.renderNode }),
-    ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms] } }),
+    ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms], machine: policy.machine } }),
     live: bindingLiveOptions(config),
   };
 }

@@ -2,8 +2,9 @@
 
 import { err, ok, type Result } from 'neverthrow';
 import { allRequests, extensionNames, type Field, type Request } from './catalogue.js';
+import { clipboardRules, MACHINE, processRules, standInOf } from './added-rules.js';
 import { PRESETS } from './presets.js';
-import { ERRORS, isAtoms, isBits, requestsNamed, RESOURCE_CLASSES, type Action, type Condition, type PolicySource, type Rule } from './rule.js';
+import { ERRORS, isAbove, isAtoms, isBits, requestsNamed, RESOURCE_CLASSES, type Action, type Condition, type PolicySource, type Rule } from './rule.js';
 
 /** A compiled policy: plain data for the addon. */
 export interface PolicyTable {
@@ -11,12 +12,15 @@ export interface PolicyTable {
   readonly extensions: readonly string[];
   readonly labels: readonly string[];
   readonly atoms: readonly string[];
+  /** What the windows of its clients are marked with. */
+  readonly machine: string;
 }
 
-const ACTION_CODES: Readonly<Record<Exclude<Action, 'hide'>, number>> = { allow: 0, deny: 1, ignore: 2, blank: 3, strip: 4, observe: 5 };
+const ACTION_CODES: Readonly<Record<Exclude<Action, 'hide'>, number>> = { allow: 0, deny: 1, ignore: 2, blank: 3, strip: 4, observe: 5, mark: 6, divert: 7, absent: 8 };
 const DETAIL = 0xffff;
 /** Flags of the whole table, and of an extension: the last request that is known stands above them. */
 const HIDE_UNLISTED = 1;
+const ONLY_ELSEWHERE = 2;
 const HIDDEN = 1;
 const LAST_SHIFT = 8;
 
@@ -38,27 +42,38 @@ export function compilePolicy(source: PolicySource): Result<PolicyTable, string>
   const own = source.rules ?? [];
   const problem = contradiction(own);
   if (problem !== undefined) return err(problem);
-  return ok(new Compiler().compile([...own, ...(base.rules ?? [])], (source.unlisted ?? base.unlisted) === 'hide'));
+  const { unlisted, clipboard = 'both', processes = 'keep' } = { ...base, ...source };
+  const added = [...processRules(elsewhereOnly(source) ? 'mark' : processes), ...clipboardRules(clipboard, source['clipboard-max'])];
+  const rules = [...own, ...added, ...(base.rules ?? [])];
+  const flags = (unlisted === 'hide' ? HIDE_UNLISTED : 0) | (elsewhereOnly(source) ? ONLY_ELSEWHERE : 0);
+  return ok({ ...new Compiler().compile(rules, flags), machine: source.machine ?? MACHINE });
+}
+
+/** The preset open does nothing but mark windows, and that only where they are another machine's. Whoever writes a policy means it. */
+function elsewhereOnly(source: PolicySource): boolean {
+  return (source.base ?? 'open') === 'open' && Object.keys(source).every((key) => key === 'base');
 }
 
 class Compiler {
   readonly #extensions = extensionNames();
   readonly #labels: string[] = [];
   readonly #atoms: string[] = [];
+  readonly #places = new Map<string, number>();
   readonly #rows = new Map<Request, Row[]>();
 
-  compile(rules: readonly Rule[], hideUnlisted: boolean): PolicyTable {
+  compile(rules: readonly Rule[], flags: number): Omit<PolicyTable, 'machine'> {
+    const hideUnlisted = (flags & HIDE_UNLISTED) !== 0;
     const shown = new Map<string, boolean>();
     for (const rule of rules) this.#add(rule, shown);
     const last = new Map<string, number>();
     for (const { extension, opcode } of allRequests()) if (extension !== undefined) last.set(extension, Math.max(opcode, last.get(extension) ?? 0));
-    const flags = this.#extensions.map((name) => {
+    const extensions = this.#extensions.map((name) => {
       const known = last.get(name);
       const hidden = !(shown.get(name) ?? (known !== undefined || !hideUnlisted));
       return (hidden ? HIDDEN : 0) | (hideUnlisted && known !== undefined ? (known + 1) << LAST_SHIFT : 0);
     });
     const rows = [...this.#rows].flatMap(([request, list]) => list.flatMap((row) => this.#rowWords(request, row)));
-    return { words: [hideUnlisted ? HIDE_UNLISTED : 0, ...flags, ...rows], extensions: this.#extensions, labels: this.#labels, atoms: this.#atoms };
+    return { words: [flags, ...extensions, ...rows], extensions: this.#extensions, labels: this.#labels, atoms: this.#atoms };
   }
 
   #add(rule: Rule, shown: Map<string, boolean>): void {
@@ -79,7 +94,7 @@ class Compiler {
     const any = rule.when?.['any'];
     const choices = any === undefined ? [entries] : ids.map((id) => [[id, any] as const, ...entries.filter(([field]) => field !== 'any')]);
     for (const chosen of choices) {
-      const tests = chosen.flatMap(([field, condition]) => this.#testsOf(request.fields.get(field), condition));
+      const tests = chosen.flatMap(([field, condition]) => this.#testsOf(request.fields.get(field), condition, rule.action));
       const label = this.#label(`${rule.action} ${name.endsWith('*') ? fullName(request) : name}${conditionText(chosen)}`);
       const rows = this.#rows.get(request) ?? [];
       rows.push({ rule, label, tests });
@@ -99,18 +114,19 @@ class Compiler {
     return [group, request.opcode, action, error, label, tests.length, ...tests.flat()];
   }
 
-  #testsOf(field: Field | undefined, condition: Condition): Words[] {
+  #testsOf(field: Field | undefined, condition: Condition, action: Action): Words[] {
     if (field === undefined) return [];
     const subject = subjectWords(field);
     const negate = condition === false ? 1 : 0;
-    const [ask, low, high] = this.#askWords(field, condition);
+    const [ask, low, high] = this.#askWords(field, condition, action);
     return [[...subject, ask, negate, low, high]];
   }
 
-  #askWords(field: Field, condition: Condition): [ask: number, low: number, high: number] {
+  #askWords(field: Field, condition: Condition, action: Action): [ask: number, low: number, high: number] {
     if (field.kind === 'requested') return [0, 0, 0];
     if (isBits(condition)) return [1, condition.bits, 0];
-    if (isAtoms(condition)) return [3, ...this.#atomRange(condition.atom)];
+    if (isAbove(condition)) return [4, condition.above, 0];
+    if (isAtoms(condition)) return [3, ...this.#atomRange(condition.atom, action === 'divert')];
     const list = (Array.isArray(condition) ? condition : [condition]) as readonly (string | number)[];
     if (field.kind === 'number') {
       const numbers = list.map(Number);
@@ -119,9 +135,14 @@ class Compiler {
     return [0, bitset(list.map((name) => RESOURCE_CLASSES.findIndex((known) => known === name))), 0];
   }
 
-  /** Atoms of one test stand next to each other in the list. */
-  #atomRange(names: readonly string[]): [first: number, count: number] {
-    return [this.#atoms.push(...names) - names.length, names.length];
+  /** Atoms of one test stand next to each other in the list; of selections that are diverted, what stands for them follows. */
+  #atomRange(names: readonly string[], diverted: boolean): [first: number, count: number] {
+    const place = this.#places.get(names.join(' ')) ?? this.#atoms.length;
+    if (place === this.#atoms.length) {
+      this.#places.set(names.join(' '), place);
+      this.#atoms.push(...names, ...(diverted ? names.map(standInOf) : []));
+    }
+    return [place, names.length];
   }
 }
 

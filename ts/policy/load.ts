@@ -17,10 +17,8 @@ const FILE_CHARACTERS_MAX = 1 << 20;
 /**
  * Finds and compiles a policy.
  * @param name a preset, the path of a file, or the name of a file in the folder `policies` of the configuration
- * @returns undefined for the policy that allows everything
  */
-export function loadPolicy(name: string, env: NodeJS.ProcessEnv): Result<PolicyTable | undefined, BridgeError> {
-  if (name === 'open') return ok(undefined);
+export function loadPolicy(name: string, env: NodeJS.ProcessEnv): Result<PolicyTable, BridgeError> {
   if (Object.hasOwn(PRESETS, name)) return compilePolicy({ base: name as keyof typeof PRESETS }).mapErr((problem) => failure('internal', problem));
   return readPolicy(name, env).andThen(({ file, text }) => parsePolicy(text).mapErr((problem) => failure('invalid-policy', `${file}: ${problem}`)));
 }

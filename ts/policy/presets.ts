@@ -1,6 +1,7 @@
 // The presets, in the words that people write policies in. What each is for is told in docs/policy.md.
 
 import type { PresetName } from '../config/options.js';
+import { SELECTIONS, standInOf } from './added-rules.js';
 import type { PolicySource, Rule } from './rule.js';
 
 /** Core event masks that follow input, or take a window over: no client has business selecting them on windows of others. */
@@ -145,8 +146,43 @@ const GUEST: readonly Rule[] = [
   { request: '*', when: { any: 'other' }, action: 'deny' },
 ];
 
+/** What every program reads of the root and of the window manager's own window to work with it: nothing of it tells of other programs. */
+const DESKTOP_PROPERTIES = {
+  atom: [
+    '_GTK_EDGE_CONSTRAINTS', '_GTK_WORKAREAS_D0', '_NET_ACTIVE_WINDOW', '_NET_CURRENT_DESKTOP', '_NET_DESKTOP_GEOMETRY', '_NET_DESKTOP_LAYOUT', '_NET_DESKTOP_VIEWPORT',
+    '_NET_FRAME_EXTENTS', '_NET_NUMBER_OF_DESKTOPS', '_NET_SHOWING_DESKTOP', '_NET_SUPPORTED', '_NET_SUPPORTING_WM_CHECK', '_NET_WORKAREA', '_MOTIF_WM_INFO',
+    '_XKB_RULES_NAMES', '_XSETTINGS_SETTINGS', 'RESOURCE_MANAGER', 'SCREEN_RESOURCES', 'WM_ICON_SIZE', 'XIM_SERVERS',
+  ],
+};
+
+/** The selections of people; others are managers'. */
+const PEOPLES_SELECTIONS = { atom: [...SELECTIONS, ...SELECTIONS.map(standInOf)] };
+
+const SUBSTRUCTURE_NOTIFY = 0x8_0000;
+
+const ISOLATED: readonly Rule[] = [
+  { request: 'GetProperty', when: { window: ['root', 'other'], delete: { bits: 0xff } }, action: 'strip' },
+  { request: 'GetProperty', when: { window: ['root', 'other'], property: DESKTOP_PROPERTIES }, action: 'allow' },
+  { request: 'GetProperty', when: { window: ['root', 'other'] }, action: 'absent' },
+  { request: ['ListProperties', 'QueryTree'], when: { window: ['root', 'other'] }, action: 'deny', error: 'Window' },
+  { request: ['GetWindowAttributes', 'QueryPointer', 'ListInstalledColormaps'], when: { window: 'other' }, action: 'deny', error: 'Window' },
+  { request: 'GetGeometry', when: { drawable: 'other' }, action: 'deny', error: 'Drawable' },
+  { request: 'TranslateCoordinates', when: { any: 'other' }, action: 'deny', error: 'Window' },
+  { request: 'ChangeWindowAttributes', when: { window: ['root', 'other'], event_mask: { bits: SUBSTRUCTURE_NOTIFY } }, action: 'strip' },
+  { request: ['SHAPE.QueryExtents', 'SHAPE.SelectInput', 'SHAPE.InputSelected'], when: { destination_window: 'other' }, action: 'deny', error: 'Window' },
+  { request: ['SHAPE.GetRectangles', 'XFIXES.CreateRegionFromWindow', 'XInputExtension.XIQueryPointer'], when: { window: 'other' }, action: 'deny', error: 'Window' },
+  { request: ['ListHosts', 'GetMotionEvents'], action: 'deny' },
+  { request: 'SetCloseDownMode', when: { mode: [1, 2] }, action: 'deny' },
+  // Whoever owns the selection of a manager is that manager: of windows, settings, the tray.
+  { request: 'SetSelectionOwner', when: { owner: ['none', 'own'], selection: PEOPLES_SELECTIONS }, action: 'allow' },
+  { request: 'ConvertSelection', when: { requestor: 'own', selection: PEOPLES_SELECTIONS }, action: 'allow' },
+  { request: ['SetSelectionOwner', 'ConvertSelection'], action: 'deny' },
+  ...GUEST,
+];
+
 /** By name. */
 export const PRESETS: Readonly<Record<PresetName, PolicySource>> = {
   open: { unlisted: 'allow', rules: [] },
-  guest: { unlisted: 'hide', rules: GUEST },
+  guest: { unlisted: 'hide', processes: 'remove', rules: GUEST },
+  isolated: { unlisted: 'hide', processes: 'remove', clipboard: 'off', rules: ISOLATED },
 };

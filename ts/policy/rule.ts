@@ -12,9 +12,10 @@ export type ResourceClass = (typeof RESOURCE_CLASSES)[number];
 /**
  * What happens to a request. `allow`, `deny` (the server answers with an error), `ignore` (it does nothing) and `blank` (its reply is
  * empty) decide; `strip` takes what the last condition asked for out of it, `observe` counts it, and later rules go on. `hide` is for
- * whole extensions.
+ * whole extensions. The presets have some for single requests: `mark` puts the machine's name into a property, `divert` makes another
+ * selection of one, `absent` says that there is no such property.
  */
-export const ACTIONS = ['allow', 'deny', 'ignore', 'blank', 'strip', 'observe', 'hide'] as const;
+export const ACTIONS = ['allow', 'deny', 'ignore', 'blank', 'strip', 'observe', 'mark', 'divert', 'absent', 'hide'] as const;
 export type Action = (typeof ACTIONS)[number];
 
 /** The errors that a denied request can be answered with, by their codes. */
@@ -22,7 +23,17 @@ export const ERRORS = { Request: 1, Value: 2, Window: 3, Match: 8, Drawable: 9, 
 export type ErrorName = keyof typeof ERRORS;
 
 /** What a rule asks of a field: classes of a resource, numbers, bits of a mask, names of atoms, or whether it was requested. */
-export type Condition = ResourceClass | readonly ResourceClass[] | number | readonly number[] | { readonly bits: number } | { readonly atom: readonly string[] } | boolean;
+export type Condition = ResourceClass | readonly ResourceClass[] | number | readonly number[] | { readonly bits: number } | { readonly above: number } | { readonly atom: readonly string[] } | boolean;
+
+/** Which way the clipboard goes, seen from this side. */
+export const CLIPBOARD_MODES = ['off', 'in', 'out', 'both'] as const;
+export type ClipboardMode = (typeof CLIPBOARD_MODES)[number];
+
+/**
+ * What becomes of the process ids that windows name: they stay, the windows' machine gets another name, or they are taken away as well.
+ */
+export const PROCESS_MODES = ['keep', 'mark', 'remove'] as const;
+export type ProcessMode = (typeof PROCESS_MODES)[number];
 
 /** One rule. The first that decides on a request, decides. */
 export interface Rule {
@@ -41,21 +52,43 @@ export interface PolicySource {
   readonly base?: PresetName;
   /** Whether extensions without any rule are shown or hidden, and requests that this version doesn't know refused. Default as the base has it. */
   readonly unlisted?: 'allow' | 'hide';
+  /** Default as the base has it. */
+  readonly clipboard?: ClipboardMode;
+  /** Bytes that one transfer of the clipboard may carry to the other side. Default: any number. */
+  readonly 'clipboard-max'?: number;
+  /** Default as the base has it. */
+  readonly processes?: ProcessMode;
+  /** What windows say their machine is, 1 to 64 bytes. Default `(guest)`. */
+  readonly machine?: string;
   readonly rules?: readonly Rule[];
 }
 
-const POLICY_KEYS = ['base', 'unlisted', 'rules'];
+const POLICY_KEYS = ['base', 'unlisted', 'clipboard', 'clipboard-max', 'processes', 'machine', 'rules'];
+/** The only requests that some actions make sense for. */
+const ONLY_REQUEST = { blank: 'QueryKeymap', mark: 'ChangeProperty', absent: 'GetProperty' } as const;
+
 const RULE_KEYS = ['request', 'when', 'action', 'error'];
 const RULES_MAX = 1000;
+
+/** What the values of a policy may be. */
+const VALUES: Readonly<Record<string, { readonly fits: (value: unknown) => boolean; readonly expected: string }>> = {
+  base: { fits: (value) => isOneOf(value, PRESET_NAMES), expected: enumeration(PRESET_NAMES) },
+  unlisted: { fits: (value) => isOneOf(value, ['allow', 'hide']), expected: 'allow or hide' },
+  clipboard: { fits: (value) => isOneOf(value, CLIPBOARD_MODES), expected: enumeration(CLIPBOARD_MODES) },
+  'clipboard-max': { fits: isLimit, expected: 'a number of bytes from 0 to 4294967295' },
+  processes: { fits: (value) => isOneOf(value, PROCESS_MODES), expected: enumeration(PROCESS_MODES) },
+  machine: { fits: isMachine, expected: 'a text of 1 to 64 bytes, without a NUL' },
+};
 
 /** Checks a policy of unknown origin. An error is what is wrong, behind its place within the policy. */
 export function checkPolicy(source: unknown): Result<PolicySource, string> {
   if (!isTable(source)) return err('a policy must be a table');
   const unknown = Object.keys(source).find((key) => !POLICY_KEYS.includes(key));
   if (unknown !== undefined) return err(`there is no key ${JSON.stringify(unknown)}; a policy has ${enumeration(POLICY_KEYS)}`);
-  const { base, unlisted, rules = [] } = source;
-  if (base !== undefined && !isOneOf(base, PRESET_NAMES)) return err(`base must be ${enumeration(PRESET_NAMES)}`);
-  if (unlisted !== undefined && !isOneOf(unlisted, ['allow', 'hide'])) return err('unlisted must be allow or hide');
+  for (const [key, { fits, expected }] of Object.entries(VALUES)) {
+    if (source[key] !== undefined && !fits(source[key])) return err(`${key} must be ${expected}`);
+  }
+  const { rules = [] } = source;
   if (!Array.isArray(rules)) return err('rules must be a list');
   if (rules.length > RULES_MAX) return err(`rules must be at most ${RULES_MAX}`);
   return Result.combine(rules.map((rule, at) => checkRule(rule).mapErr((problem) => `rules[${at}]: ${problem}`))).map(() => source as PolicySource);
@@ -93,10 +126,28 @@ function checkExtension(name: string, action: Action, when: Readonly<Record<stri
 }
 
 function checkRequest(request: Request, action: Action, when: Readonly<Record<string, unknown>>, exact: boolean): Result<void, string> {
-  if (action === 'ignore' && request.replies && exact) return err(`${request.name} has a reply: it can be denied but not ignored`);
-  if (action === 'blank' && !(request.extension === undefined && request.name === 'QueryKeymap')) return err('only QueryKeymap can be blanked');
-  if (action === 'strip' && !isBits(Object.values(when).at(-1))) return err('the last condition of a rule that strips must be { bits = … }');
+  const problem = actionProblem(request, action, Object.values(when).at(-1), exact);
+  if (problem !== undefined) return err(problem);
   return Result.combine(Object.entries(when).map(([name, condition]) => checkCondition(request, name, condition, exact))).map(() => undefined);
+}
+
+/** Why an action can't be done to a request. Where a rule is for many, `ignore` leaves those with a reply alone. */
+function actionProblem({ extension, name, replies }: Request, action: Action, last: unknown, exact: boolean): string | undefined {
+  const fullName = extension === undefined ? name : `${extension}.${name}`;
+  switch (action) {
+    case 'ignore':
+      return replies && exact ? `${fullName} has a reply: it can be denied but not ignored` : undefined;
+    case 'blank':
+    case 'mark':
+    case 'absent':
+      return fullName === ONLY_REQUEST[action] ? undefined : `the action ${action} is for ${ONLY_REQUEST[action]} alone`;
+    case 'strip':
+      return isBits(last) ? undefined : 'the last condition of a rule that strips must be { bits = … }';
+    case 'divert':
+      return isAtoms(last) ? undefined : 'the last condition of a rule that diverts must be { atom = [names] }';
+    default:
+      return undefined;
+  }
 }
 
 /** Where a rule is for many requests, those without the field are left alone. */
@@ -122,7 +173,7 @@ function conditionProblem(field: Field, condition: unknown): string | undefined 
     case 'requested':
       return typeof condition === 'boolean' ? undefined : 'true or false';
     case 'number':
-      return isBits(condition) || isNumbers(condition) ? undefined : 'a number from 0 to 63, a list of them, or { bits = number }';
+      return isBits(condition) || isAbove(condition) || isNumbers(condition) ? undefined : 'a number from 0 to 63, a list of them, { bits = number } or { above = number }';
   }
 }
 
@@ -133,6 +184,14 @@ export function requestsNamed(name: string): readonly Request[] {
   const extension = second === undefined ? undefined : first;
   const wanted = second ?? first;
   return allRequests().filter((request) => request.extension === extension && (wanted === '*' || request.name === wanted));
+}
+
+function isLimit(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
+}
+
+function isMachine(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= 64 && !value.includes('\0');
 }
 
 function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -158,6 +217,11 @@ export function isBits(value: unknown): value is { readonly bits: number } {
   if (!isTable(value) || Object.keys(value).length !== 1) return false;
   const { bits } = value;
   return typeof bits === 'number' && Number.isInteger(bits) && bits > 0 && bits <= 0xffff_ffff;
+}
+
+/** Whether a condition asks for more than a number. */
+export function isAbove(value: unknown): value is { readonly above: number } {
+  return isTable(value) && Object.keys(value).length === 1 && isLimit(value['above']);
 }
 
 /** Whether a condition asks for atoms. */

@@ -148,6 +148,8 @@ pub(crate) struct Shared {
     pub(crate) stopped: AtomicBool,
     /// What clients may do; `None` where everything is allowed.
     pub(crate) policy: Option<Arc<Policy>>,
+    /// What tells this bridge from others on the same server: no secret.
+    pub(crate) token: String,
     /// The clients of this bridge, as a policy sees them.
     pub(crate) side: Arc<Side>,
     live: Mutex<Arc<LiveOptions>>,
@@ -161,9 +163,11 @@ impl Shared {
         options: Options,
         handshake: Handshake,
         route: Route,
+        token: String,
         notify: Box<dyn Fn() + Send + Sync>,
         stop: OwnedFd,
     ) -> Self {
+        let leads_elsewhere = route.leads_elsewhere();
         Self {
             handshake,
             route,
@@ -177,7 +181,8 @@ impl Shared {
             roster: Roster::default(),
             stop,
             stopped: AtomicBool::default(),
-            policy: options.policy,
+            policy: options.policy.filter(|policy| !policy.only_elsewhere() || leads_elsewhere),
+            token,
             side: Arc::default(),
             live: Mutex::new(Arc::new(options.live)),
             clients: Mutex::default(),
@@ -227,6 +232,11 @@ impl Bridge {
         let stop =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(os("making an eventfd"))?;
         let cookie = random_cookie().map_err(os("reading random bytes"))?;
+        let token = random_cookie().map_err(os("reading random bytes"))?;
+        let token = token
+            .first_chunk()
+            .copied()
+            .map_or_else(String::new, |bytes| format!("{:08x}", u32::from_ne_bytes(bytes)));
         if options.dri3 == Dri3::On && !route.carries_descriptors() {
             let why = format!(
                 "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
@@ -252,7 +262,7 @@ impl Bridge {
             }
             None => (Handshake::open(), None),
         };
-        let shared = Arc::new(Shared::new(options, handshake, route, notify, stop));
+        let shared = Arc::new(Shared::new(options, handshake, route, token, notify, stop));
         let socket_path = listener.path().to_owned();
         let xauthority_path = xauthority.as_ref().map(|file| file.0.clone());
         let acceptor = Acceptor {
@@ -508,6 +518,13 @@ pub(crate) mod tests {
         let display = DisplayName::parse("/nowhere/X0").unwrap();
         let options = Options::new(Some(display.clone()), PathBuf::new());
         let stop = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
-        Shared::new(options, Handshake::open(), Route::Socket(Arc::new(display)), Box::new(|| {}), stop)
+        Shared::new(
+            options,
+            Handshake::open(),
+            Route::Socket(Arc::new(display)),
+            String::new(),
+            Box::new(|| {}),
+            stop,
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! One client, one thread: its set-up, then both streams until they end.
 
+mod atoms;
 mod relay;
 mod set_up;
 

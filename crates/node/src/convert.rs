@@ -46,8 +46,8 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
 }
 
 fn policy(policy: BindingPolicy) -> Result<Policy, BindingError> {
-    let BindingPolicy { words, extensions, labels, atoms } = policy;
-    Policy::from_table(&words, extensions, labels, atoms).map_err(|error| invalid(error.to_string()))
+    let BindingPolicy { words, extensions, labels, atoms, machine } = policy;
+    Policy::from_table(&words, extensions, labels, atoms, machine).map_err(|error| invalid(error.to_string()))
 }
 
 pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {

@@ -42,6 +42,8 @@ pub struct BindingPolicy {
     pub labels: Vec<String>,
     /// The atoms that it numbers.
     pub atoms: Vec<String>,
+    /// What the windows of its clients are marked with.
+    pub machine: String,
 }
 
 /// What may change while a bridge runs, for clients that connect from then on.

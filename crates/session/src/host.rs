@@ -218,7 +218,7 @@ impl<F> Session<F> {
                 } else {
                     self.extensions.learn(reply.major, extension);
                     if let Some(enforcer) = &mut self.enforcer {
-                        enforcer.learn(reply.major, group);
+                        enforcer.learn(reply.major, group, reply.first_event);
                     }
                 }
             }

@@ -133,13 +133,15 @@ pub struct QueryExtensionReply {
     pub present: bool,
     /// Its major opcode, 128 to 255.
     pub major: u8,
+    /// The code of its first event, 0 for none.
+    pub first_event: u8,
 }
 
 impl QueryExtensionReply {
     /// Reads the 32 bytes of the reply.
     pub fn parse(reply: &[u8]) -> Option<Self> {
-        let [present, major] = *reply.get(8..)?.first_chunk()?;
-        Some(Self { present: present != 0, major })
+        let [present, major, first_event] = *reply.get(8..)?.first_chunk()?;
+        Some(Self { present: present != 0, major, first_event })
     }
 
     /// Turns the reply, in place, into that of a server without the extension.
@@ -262,7 +264,10 @@ mod tests {
     #[test]
     fn hiding_an_extension_clears_opcode_and_codes() {
         let mut reply = [9; 32];
-        assert_eq!(QueryExtensionReply::parse(&reply), Some(QueryExtensionReply { present: true, major: 9 }));
+        assert_eq!(
+            QueryExtensionReply::parse(&reply),
+            Some(QueryExtensionReply { present: true, major: 9, first_event: 9 })
+        );
         QueryExtensionReply::hide(&mut reply);
         assert_eq!(&reply[8..12], [0; 4]);
     }

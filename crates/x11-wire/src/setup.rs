@@ -2,6 +2,8 @@
 
 use crate::{ByteOrder, padded};
 
+/// Opcode of `InternAtom`.
+const INTERN_ATOM: u8 = 16;
 /// Bytes of the fixed part of a set-up request.
 pub const REQUEST_HEADER: usize = 12;
 /// Bytes of the fixed part of a set-up reply.
@@ -156,12 +158,33 @@ pub fn encode_failure(order: ByteOrder, reason: &str) -> Vec<u8> {
     out
 }
 
+/// Requests of `InternAtom` for these names, made where there are none yet.
+pub fn encode_intern_atoms<'a>(order: ByteOrder, names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = vec![];
+    for name in names {
+        let units = u16::try_from((8 + padded(name.len())) / 4).unwrap_or(0);
+        out.extend([INTERN_ATOM, 0]);
+        for field in [units, length_field(name), 0] {
+            out.extend(order.u16_bytes(field));
+        }
+        out.extend(name);
+        out.resize(padded(out.len()), 0);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const LITTLE: [u8; 48] = *b"l\0\x0b\0\0\0\x12\0\x10\0\0\0MIT-MAGIC-COOKIE-1\0\x000123456789abcdef";
+
+    #[test]
+    fn atoms_are_asked_for_one_after_the_other() {
+        let bytes = encode_intern_atoms(ByteOrder::Little, [&b"CLIPBOARD"[..], b"A"].into_iter());
+        assert_eq!(bytes, b"\x10\0\x05\0\x09\0\0\0CLIPBOARD\0\0\0\x10\0\x03\0\x01\0\0\0A\0\0\0");
+    }
 
     #[test]
     fn a_set_up_is_complete_at_its_last_byte_and_not_before() {

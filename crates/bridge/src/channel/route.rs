@@ -25,6 +25,13 @@ pub enum Route {
     Socket(Arc<DisplayName>),
 }
 
+impl Route {
+    /// Whether it leads from one machine to another, as far as process ids are concerned.
+    pub(crate) const fn leads_elsewhere(&self) -> bool {
+        matches!(self, Self::Virtgpu(_) | Self::Pipe(_))
+    }
+}
+
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -98,10 +98,10 @@ impl<'a> Relay<'a> {
         socket: OwnedFd,
         accepted: Accepted,
     ) -> Result<Self, Errno> {
-        let Accepted { order, channel, host_setup, descriptors, deadline, live } = accepted;
+        let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms } = accepted;
         let mut session = Session::new(order, channel.carries(), shared.offers);
         if let Some(policy) = &shared.policy {
-            session.obey(policy, &shared.side, vec![]);
+            session.obey(policy, &shared.side, atoms);
         }
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;

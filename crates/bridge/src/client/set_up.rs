@@ -14,6 +14,7 @@ use session::{Cookie, Handshake, Step};
 use sys::socket::{self, Outcome};
 use x11_wire::ByteOrder;
 
+use super::atoms;
 use crate::bridge::Shared;
 use crate::channel::Channel;
 use crate::live::LiveOptions;
@@ -31,6 +32,8 @@ pub(crate) struct Accepted {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Until then the host has to have answered.
     pub(crate) deadline: Instant,
+    /// The atoms that the policy speaks of.
+    pub(crate) atoms: Vec<u32>,
     /// The options of the moment it connected.
     pub(crate) live: Arc<LiveOptions>,
 }
@@ -66,7 +69,10 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let (channel, peer) = shared.route.open(live.host_timeout).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
-    Ok(Accepted { order, channel, host_setup, descriptors, deadline, live })
+    let policy = shared.policy.as_deref();
+    let atoms = policy.map(|policy| atoms::look_up(shared, &live, policy, deadline)).transpose()?;
+    let atoms = atoms.unwrap_or_default();
+    Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, live })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.
@@ -111,7 +117,7 @@ fn wait(shared: &Shared, client: &OwnedFd, deadline: Instant) -> Result<(), Stri
 
 /// The host's cookie, read anew for each client: a server that was restarted has another. A display of the host is
 /// known by no address here, so only a file that the user names can have its cookie.
-fn host_cookie(shared: &Shared, live: &LiveOptions, peer: Option<SocketAddr>) -> Option<Cookie> {
+pub(crate) fn host_cookie(shared: &Shared, live: &LiveOptions, peer: Option<SocketAddr>) -> Option<Cookie> {
     let named = live.host_xauthority.clone();
     let cookie = match shared.route.display() {
         Some(display) => xauthority::cookie_for(&named.or_else(xauthority::default_path)?, display, peer),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use x11_wire::ByteOrder;
+use x11_wire::message::BAD_ACCESS;
 use x11_wire::request::{EXTENSION_FIRST, RequestHead};
 
 use super::quick::QuickTable;
@@ -11,14 +12,24 @@ use super::test::{Ask, Sight, Subject, Test, Xi2};
 use super::{Action, Policy, Rule};
 use crate::limits::{CLIENT_HELD_MAX, REQUESTED_MAX};
 
+/// Core events `SelectionClear` and `SelectionNotify`.
+const SELECTION_CLEAR: u8 = 29;
+const SELECTION_NOTIFY: u8 = 31;
+/// The extension whose first event tells of selections.
+const XFIXES: &str = "XFIXES";
 /// Core event `SelectionRequest`.
 const SELECTION_REQUEST: u8 = 30;
 /// Offsets of its requestor and property, and of the target that stands for a property that is `None`.
 const REQUESTOR: usize = 12;
 const TARGET: usize = 20;
 const PROPERTY: usize = 24;
-/// Error code of `Access`.
-const BAD_ACCESS: u8 = 10;
+/// Offset of the property in `ChangeProperty` and `GetProperty`, behind the header; of format and length in the former.
+const PROPERTY_FIELD: usize = 4;
+const FORMAT_FIELD: usize = 12;
+const LENGTH_FIELD: usize = 16;
+const TEXT_FIELD: usize = 20;
+/// The predefined atom `ITALIC_ANGLE`, a font's property: no window has one of that name.
+const NO_PROPERTY: u32 = 55;
 
 /// What a policy makes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +83,8 @@ pub(crate) struct Enforcer {
     /// The policy's group of each major opcode of an extension; 0 where nothing is ruled.
     groups: [u8; 256],
     order: ByteOrder,
+    /// The code of XFIXES' event that tells of selections, once the client knows it.
+    xfixes_event: Option<u8>,
     quick: QuickTable,
     /// The numbers of the policy's atoms at this server.
     atoms: Vec<u32>,
@@ -92,6 +105,7 @@ impl Enforcer {
             left: false,
             groups: [0; 256],
             order,
+            xfixes_event: None,
             atoms,
             any_hits: false,
             requested: Requested::default(),
@@ -117,8 +131,11 @@ impl Enforcer {
         self.quick.forget();
     }
 
-    /// Notes that the server gave `major` to the extension with this group number.
-    pub(crate) fn learn(&mut self, major: u8, group: u8) {
+    /// Notes that the server gave `major` to the extension with this group number, and which its first event is.
+    pub(crate) fn learn(&mut self, major: u8, group: u8, first_event: u8) {
+        if self.policy.group_number(XFIXES.as_bytes()) == group && group != 0 {
+            self.xfixes_event = Some(first_event);
+        }
         if let Some(place) = self.groups.get_mut(usize::from(major)).filter(|_| major >= EXTENSION_FIRST) {
             *place = group;
             self.quick.learn(major, group != 0);
@@ -142,13 +159,32 @@ impl Enforcer {
 
     /// Looks at an event for this client: what another client asks it for, it may write. Events that clients made
     /// up themselves have their highest bit set, and count for nothing.
-    pub(crate) fn notice(&mut self, event: &[u8]) {
+    pub(crate) fn notice(&mut self, event: &mut [u8]) {
+        if let Some((first, count)) = self.policy.diverted {
+            self.restore_selection(event, usize::from(first), usize::from(count));
+        }
         if !self.policy.needs_requested || event.first() != Some(&SELECTION_REQUEST) {
             return;
         }
         let read = |at| self.order.u32_at(event, at).unwrap_or(0);
         let property = if read(PROPERTY) == 0 { read(TARGET) } else { read(PROPERTY) };
         self.requested.note(read(REQUESTOR), property);
+    }
+
+    /// Gives a diverted selection its own name again.
+    fn restore_selection(&self, event: &mut [u8], first: usize, count: usize) {
+        let at = match event.first() {
+            Some(&SELECTION_REQUEST) => 16,
+            Some(&(SELECTION_CLEAR | SELECTION_NOTIFY)) => 12,
+            Some(code) if Some(*code) == self.xfixes_event => 12,
+            _ => return,
+        };
+        let Some(selection) = self.order.u32_at(event, at) else { return };
+        let stand_ins = self.atoms.get(first + count..first + 2 * count).unwrap_or_default();
+        let place = stand_ins.iter().position(|stand_in| *stand_in == selection);
+        if let Some(own) = place.and_then(|place| self.atoms.get(first + place)) {
+            self.order.put_u32(event, at, *own);
+        }
     }
 
     /// Decides on a request, `bytes` of which are there from its header on, and takes out of it what has to go.
@@ -180,7 +216,7 @@ impl Enforcer {
             atoms: &self.atoms,
             requested: &self.requested,
         };
-        apply(rules, &self.policy.tests, &mut sight, |label| {
+        apply(rules, &self.policy.tests, &self.policy.machine, &mut sight, |label| {
             self.any_hits = true;
             if let Some(hits) = self.hits.get_mut(usize::from(label)) {
                 *hits = hits.saturating_add(1);
@@ -189,7 +225,13 @@ impl Enforcer {
     }
 }
 
-fn apply(rules: &[Rule], tests: &[Test], sight: &mut Sight<'_>, mut count: impl FnMut(u16)) -> Ruling {
+fn apply(
+    rules: &[Rule],
+    tests: &[Test],
+    machine: &str,
+    sight: &mut Sight<'_>,
+    mut count: impl FnMut(u16),
+) -> Ruling {
     for rule in rules {
         let tests = tests.get(rule.tests.clone()).unwrap_or_default();
         if !tests.iter().all(|test| test.holds(sight)) {
@@ -204,9 +246,15 @@ fn apply(rules: &[Rule], tests: &[Test], sight: &mut Sight<'_>, mut count: impl 
             Action::Deny(code) => return Ruling::Deny(code, value),
             Action::Ignore => return Ruling::Ignore,
             Action::Blank => return Ruling::Blank,
+            Action::Absent => {
+                sight.order.put_u32(sight.bytes, sight.header + PROPERTY_FIELD, NO_PROPERTY);
+                return Ruling::Pass;
+            }
+            Action::Mark if !mark(machine, sight) => return Ruling::Ignore,
+            Action::Divert if !divert(tests, sight) => return Ruling::Deny(BAD_ACCESS, value),
             // What can't be taken out can't pass.
             Action::Strip if !strip(tests, sight) => return Ruling::Deny(BAD_ACCESS, value),
-            Action::Strip | Action::Observe | Action::Allow => {}
+            Action::Strip | Action::Observe | Action::Mark | Action::Divert | Action::Allow => {}
         }
     }
     Ruling::Pass
@@ -243,4 +291,38 @@ fn strip_xi2(at: u16, bits: u32, sight: &mut Sight<'_>) -> bool {
         ByteOrder::Little.put_u32(sight.bytes, place, word & !bits);
     }
     sight.is_whole()
+}
+
+/// Puts the machine's name in the place of the property's text, with zeros behind it where the text was longer: its length
+/// must stay that of the request. False where there is no text.
+fn mark(machine: &str, sight: &mut Sight<'_>) -> bool {
+    let (order, header) = (sight.order, sight.header);
+    let length = order.u32_at(sight.bytes, header + LENGTH_FIELD).unwrap_or(0);
+    if sight.bytes.get(header + FORMAT_FIELD) != Some(&8) || length == 0 {
+        return false;
+    }
+    // All that the padding leaves room for; what is not here yet stands behind a zero.
+    let room = u64::from(length.saturating_add(3) & !3);
+    order.put_u32(sight.bytes, header + LENGTH_FIELD, u32::try_from(room).unwrap_or(length));
+    let text = sight.bytes.get_mut(header + TEXT_FIELD..).unwrap_or_default();
+    for (at, byte) in text.iter_mut().enumerate().take_while(|(at, _)| (*at as u64) < room) {
+        *byte = machine.as_bytes().get(at).copied().unwrap_or(0);
+    }
+    true
+}
+
+/// Puts what stands for a selection in its place. False where nothing does.
+fn divert(tests: &[Test], sight: &mut Sight<'_>) -> bool {
+    let Some(&Test { subject: Subject::Field(field), ask: Ask::Atom { first, count }, .. }) = tests.last()
+    else {
+        return false;
+    };
+    let (first, count) = (usize::from(first), usize::from(count));
+    let selection = field.read(sight.order, sight.bytes, sight.header);
+    let place = sight.atoms.iter().skip(first).take(count).position(|atom| Some(*atom) == selection);
+    let stand_in = place.and_then(|place| sight.atoms.get(first + count + place)).copied();
+    if let Some(stand_in) = stand_in {
+        field.write(sight.order, sight.bytes, sight.header, stand_in);
+    }
+    stand_in.is_some()
 }

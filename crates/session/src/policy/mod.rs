@@ -40,6 +40,12 @@ pub(crate) enum Action {
     Strip,
     /// It is only counted; later rules go on.
     Observe,
+    /// The text of the property that it sets becomes the name of the policy's machine; later rules go on.
+    Mark,
+    /// The selection that the rule's last test asked for becomes another one, this side's alone; later rules go on.
+    Divert,
+    /// It asks for a property that no window has.
+    Absent,
 }
 
 /// One rule.
@@ -94,6 +100,13 @@ pub struct Policy {
     tests: Vec<Test>,
     labels: Vec<String>,
     atoms: Vec<String>,
+    /// The name that guests' windows get for that of their machine.
+    machine: String,
+    /// Whether the policy is only for clients whose processes are another machine's.
+    only_elsewhere: bool,
+    /// The places of diverted selections among the atoms: the first, and how many there are. Those that stand for them
+    /// follow.
+    diverted: Option<(u16, u16)>,
     /// Whether a test asks what the other side has asked for.
     needs_requested: bool,
 }
@@ -116,9 +129,15 @@ impl Policy {
         self.labels.get(label).map_or("", String::as_str)
     }
 
-    /// The atoms that the server has to be asked for, by name.
+    /// The atoms that the server has to be asked for, by name. A `%` in one stands for what tells one bridge from
+    /// another.
     pub fn atoms(&self) -> &[String] {
         &self.atoms
+    }
+
+    /// Whether the policy is only for clients whose processes are those of another machine than the X server's.
+    pub const fn only_elsewhere(&self) -> bool {
+        self.only_elsewhere
     }
 
     /// Whether clients are told that the server lacks the extension of that name.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! words    u32 flags                            bit 0: extensions that are not listed are hidden
+//!                                               bit 1: only for clients of another machine
 //!          u32 flags                            for each extension; bit 0: it is hidden
 //!                                               bits 8..: one more than its last request, later ones are refused
 //!          rules                                in order, those of one request one after the other
@@ -23,8 +24,13 @@ use super::{Action, Glance, Group, Policy, REQUESTS, Request, Rule};
 /// Most extensions, rules and tests of a policy; the presets have a third of that.
 const EXTENSIONS_MAX: usize = 200;
 const RULES_MAX: usize = 16_384;
+/// Longest name of a machine in bytes: a text of that length can be held back until it is whole.
+const MACHINE_BYTES_MAX: usize = 64;
 /// Bytes behind the header that a test may look at: they are held back until they are there.
 const OFFSET_MAX: u32 = 104;
+/// The requests that set and read properties.
+const CHANGE_PROPERTY: u8 = 18;
+const GET_PROPERTY: u8 = 20;
 /// `QueryKeymap`: the one request whose reply may be blanked. Its 40 bytes can be held until they are whole.
 const QUERY_KEYMAP: u32 = 44;
 
@@ -95,18 +101,23 @@ impl Words<'_> {
 }
 
 impl Policy {
-    /// Reads a table. `extensions`, `labels` and `atoms` are the names that its words number.
+    /// Reads a table. `extensions`, `labels` and `atoms` are the names that its words number; `machine` is what the
+    /// windows of its clients are marked with.
     pub fn from_table(
         words: &[u32],
         extensions: Vec<String>,
         labels: Vec<String>,
         atoms: Vec<String>,
+        machine: String,
     ) -> Result<Self, TableError> {
+        if machine.len() > MACHINE_BYTES_MAX {
+            return Err(TableError::TooLong);
+        }
         if extensions.len() > EXTENSIONS_MAX || labels.len() > RULES_MAX || atoms.len() > RULES_MAX {
             return Err(TableError::TooLong);
         }
         let mut words = Words(words.iter());
-        let hide_unlisted = words.next()? & 1 != 0;
+        let flags = words.next()?;
         let group = |name, flags: u32| Group {
             name,
             hidden: flags & 1 != 0,
@@ -121,12 +132,15 @@ impl Policy {
             groups.push(group(name, words.next()?));
         }
         let mut policy = Self {
-            hide_unlisted,
+            hide_unlisted: flags & 1 != 0,
+            only_elsewhere: flags & 2 != 0,
             groups,
             rules: vec![],
             tests: vec![],
             labels,
             atoms,
+            machine,
+            diverted: None,
             needs_requested: false,
         };
         while !words.0.as_slice().is_empty() {
@@ -155,6 +169,9 @@ impl Policy {
             self.needs_requested |= matches!(test.subject, Subject::Requested { .. });
             self.tests.push(test);
         }
+        if action == Action::Divert {
+            self.diverted = Some(self.selections_of_last_test()?);
+        }
         let rule = Rule { action, label: u16::try_from(label).unwrap_or(0), tests: first..self.tests.len() };
         let at = self.rules.len();
         self.rules.push(rule);
@@ -169,6 +186,18 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// The selections that the last test asks for; as many atoms behind them stand for them.
+    fn selections_of_last_test(&self) -> Result<(u16, u16), TableError> {
+        match self.tests.last() {
+            Some(&Test { ask: Ask::Atom { first, count }, .. })
+                if usize::from(first) + 2 * usize::from(count) <= self.atoms.len() =>
+            {
+                Ok((first, count))
+            }
+            _ => Err(TableError::Word { what: "diversion", value: 0 }),
+        }
     }
 
     fn test(&self, words: &mut Words<'_>) -> Result<Test, TableError> {
@@ -196,6 +225,7 @@ impl Policy {
                 }
                 _ => return Err(TableError::Word { what: "atom", value: low }),
             },
+            4 => Ask::Above(low),
             value => return Err(TableError::Word { what: "question", value }),
         };
         if matches!(subject, Subject::Xi2(_)) && !matches!(ask, Ask::Bits(_)) {
@@ -219,7 +249,10 @@ impl Policy {
         }
         for request in groups.iter_mut().flat_map(|group| &mut group.requests) {
             let ruled = rules.get(request.rules.clone()).unwrap_or_default();
-            request.need = tests_of(ruled, tests).iter().map(|test| test.subject.need()).max().unwrap_or(0);
+            let texts = ruled.iter().any(|rule| rule.action == Action::Mark);
+            request.need = if texts { u16::MAX } else { 0 };
+            let fields = tests_of(ruled, tests).iter().map(|test| test.subject.need()).max();
+            request.need = request.need.max(fields.unwrap_or(0));
             request.glance = Glance::of(ruled, tests);
         }
     }
@@ -272,6 +305,9 @@ fn action_of(action: u32, error: u8, group: usize, opcode: u8) -> Result<Action,
         3 if core && u32::from(opcode) == QUERY_KEYMAP => Ok(Action::Blank),
         4 => Ok(Action::Strip),
         5 => Ok(Action::Observe),
+        6 if core && opcode == CHANGE_PROPERTY => Ok(Action::Mark),
+        7 => Ok(Action::Divert),
+        8 if core && opcode == GET_PROPERTY => Ok(Action::Absent),
         value => Err(TableError::Word { what: "action", value }),
     }
 }

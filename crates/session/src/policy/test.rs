@@ -49,6 +49,8 @@ pub(crate) enum Ask {
     OneOf(u64),
     /// It equals one of the policy's atoms: from this place on, so many.
     Atom { first: u16, count: u16 },
+    /// It is more than this.
+    Above(u32),
 }
 
 /// One test.
@@ -175,6 +177,7 @@ impl Test {
             Ask::Class(set) => set & sight.member.class(value) != 0,
             Ask::Bits(mask) => value & mask != 0,
             Ask::OneOf(set) => set.checked_shr(value & 0x7f).is_some_and(|rest| rest & 1 != 0),
+            Ask::Above(limit) => value > limit,
             Ask::Atom { first, count } => {
                 let atoms = sight.atoms.get(usize::from(first)..).unwrap_or_default();
                 atoms.iter().take(count.into()).any(|atom| *atom == value)

@@ -4,6 +4,7 @@
 //! result says of each attack whether it `succeeded` or was `refused`, and names answers that no server would give.
 
 mod input;
+mod isolated;
 mod screen;
 mod state;
 mod windows;
@@ -71,7 +72,7 @@ pub(crate) fn policy(stage: &Stage) -> io::Result<Value> {
     let only = stage.options.value("only", String::new())?;
     let mut results = Map::new();
     let mut complaints = Map::new();
-    let all = [screen::ATTACKS, input::ATTACKS, windows::ATTACKS, state::ATTACKS];
+    let all = [screen::ATTACKS, input::ATTACKS, windows::ATTACKS, state::ATTACKS, isolated::ATTACKS];
     for (name, attack) in all.into_iter().flatten().filter(|(name, _)| only.is_empty() || only == *name) {
         let mut scene = Scene::open(stage, &victim)?;
         let outcome = attack(&mut scene)

@@ -42,6 +42,7 @@ pub(crate) const ATTACKS: &[(&str, Attack)] = &[
         Ok(scene.attempt(&requests::request(order, 1, 0, &body))?.passed())
     }),
     ("windows: the ids of a client that was killed", killed_ids),
+    ("windows: ChangeProperty by way of a selection", by_selection),
     ("windows: ChangeProperty", |scene| {
         let window = scene.window;
         change_property(scene, window)
@@ -114,6 +115,15 @@ fn killed_ids(scene: &mut Scene) -> io::Result<bool> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     Ok(true)
+}
+
+/// The attacker asks itself for a selection, in the name of the victim's window.
+fn by_selection(scene: &mut Scene) -> io::Result<bool> {
+    const PRIMARY: u32 = 1;
+    let (window, own) = (scene.window, scene.own);
+    scene.attempt_fields(22, 0, &[own, PRIMARY, 0])?;
+    scene.attempt_fields(24, 0, &[window, PRIMARY, STRING, WM_NAME, 0])?;
+    change_property(scene, window)
 }
 
 fn change_property(scene: &mut Scene, window: u32) -> io::Result<bool> {
