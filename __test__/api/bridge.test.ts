@@ -71,6 +71,20 @@ describe('a bridge', () => {
     assert.equal(first.child.exitCode, null);
   });
 
+  it('stands beside others in one process, each with its own server, channel, policy and limits', async () => {
+    await using other = await startXvfb({ screen: '640x480x24' });
+    await using first = await started({ channel: 'socket', policy: 'guest', clientsMax: 1 });
+    await using second = await started({ hostDisplay: other.display, channel: 'loopback' });
+    await using third = await started({ channel: 'loopback' });
+    assert.equal(new Set([first.display, second.display, third.display]).size, 3);
+    const sizes = await Promise.all([first, second, third].map((bridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) })));
+    assert.deepEqual(sizes.map(({ stdout }) => /dimensions: +(\d+x\d+)/.exec(stdout)?.[1]), ['1280x1024', '640x480', '1280x1024']);
+    assert.deepEqual(sizes.map(({ stdout }) => /^ +XTEST$/m.test(stdout)), [false, true, true]);
+    await first.close();
+    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(second) })).code, 0);
+    assert.deepEqual([second, third].map((bridge) => bridge.stats().clientsTotal), [2, 1]);
+  });
+
   it('ends its clients when it closes, and says so before "closed"', async () => {
     const bridge = await started();
     const seen: string[] = [];

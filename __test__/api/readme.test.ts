@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { BridgeErrorKind } from 'x11bridge';
 import { ROOT } from '../support/command.js';
 import { Consumer } from '../support/consumer.js';
@@ -27,7 +27,7 @@ describe('the README', () => {
     const kinds: Record<BridgeErrorKind, true> = {
       'invalid-option': true,
       'invalid-config': true,
-    'invalid-policy': true,
+      'invalid-policy': true,
       'channel-unavailable': true,
       'display-taken': true,
       'no-free-display': true,
@@ -44,14 +44,18 @@ describe('the README', () => {
     };
     const listed = new Set([...section('The API').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, kind]) => kind));
     for (const kind of Object.keys(kinds)) assert.ok(listed.has(kind), kind);
+    // Each has a section with its remedy, and there is none for a kind that isn't.
+    const remedies = [...readFileSync(join(ROOT, 'docs/errors.md'), 'utf8').matchAll(/^## ([a-z-]+)\n\n(?=\S)/gm)].map(([, kind]) => kind);
+    assert.deepEqual(remedies.toSorted(), Object.keys(kinds).toSorted());
   });
 
   it('names only scripts and files that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
-    for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md']) {
+    const guides = readdirSync(join(ROOT, 'docs')).filter((file) => file.endsWith('.md'));
+    for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...guides.map((file) => `docs/${file}`)]) {
       const text = readFileSync(join(ROOT, document), 'utf8');
       for (const [, script = ''] of text.matchAll(/\bnpm run ([\w:]+)/g)) assert.ok(scripts[script], `${document}: npm run ${script}`);
-      for (const [, file = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) assert.ok(existsSync(join(ROOT, file)), `${document}: ${file}`);
+      for (const [, file = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) assert.ok(existsSync(join(ROOT, dirname(document), file)), `${document}: ${file}`);
     }
     for (const [name, command] of Object.entries(scripts)) {
       assert.ok(existsSync(join(ROOT, command.replace('node ', ''))), `${name}: ${command}`);
