@@ -14,14 +14,14 @@ use std::collections::{HashMap, VecDeque};
 use cross_domain::CAPSET_EXTENDED_BYTES;
 
 use self::blobs::{CreateBlob, Kind, Resource, Resources};
-use self::entry::Entry;
+use self::entry::{Entry, Workspace};
 use self::protocol::{cmd, display_info, u32_at, u64_at};
 use self::window::{Unfit, Window};
 use crate::context::Context;
 use crate::opening::{OpenFailure, Opened, Opening};
 
 pub use self::blobs::{BLOB_BYTES_MAX, BLOBS_MAX, PIECES_TOTAL_MAX};
-pub use self::entry::{HELD_MAX, REQUEST_BYTES_MAX};
+pub use self::entry::{HELD_BYTES_MAX, HELD_MAX, REQUEST_BYTES_MAX};
 pub use self::platform::{ContextKey, MapRequest, Platform, Report};
 pub use self::protocol::{FEATURES, HEADER_BYTES, HOST_VISIBLE, Header, Response, Status, config};
 pub use self::window::MAPS_MAX;
@@ -59,8 +59,7 @@ pub struct Gpu<C> {
     window: Window,
     /// Requests that wait for the window, in the order of the calls; `None` where nobody waits.
     mapping: VecDeque<Option<Mapping<C>>>,
-    /// The request at hand.
-    scratch: Vec<u8>,
+    workspace: Workspace,
 }
 
 /// A request about the window.
@@ -85,7 +84,7 @@ impl<C> Gpu<C> {
             resources: Resources::default(),
             window: Window::new(limits.window_bytes),
             mapping: VecDeque::new(),
-            scratch: vec![],
+            workspace: Workspace::default(),
         }
     }
 
@@ -96,14 +95,14 @@ impl<C> Gpu<C> {
 
     /// Takes a request of the control queue.
     pub fn request<P: Platform<Chain = C>>(&mut self, platform: &mut P, chain: C) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let whole = platform.read(&chain, REQUEST_BYTES_MAX, &mut scratch);
-        match Header::decode(&scratch) {
+        let mut workspace = std::mem::take(&mut self.workspace);
+        let whole = platform.read(&chain, REQUEST_BYTES_MAX, &mut workspace.scratch);
+        match Header::decode(&workspace.scratch) {
             None => refuse(platform, chain, &Header::default(), Status::Unspecified),
             Some(header) if !whole => refuse(platform, chain, &header, Status::OutOfMemory),
-            Some(header) => self.dispatch(platform, chain, header, &mut scratch),
+            Some(header) => self.dispatch(platform, chain, header, &mut workspace),
         }
-        self.scratch = scratch;
+        self.workspace = workspace;
     }
 
     /// Takes what became of the opening of a channel.
@@ -114,7 +113,7 @@ impl<C> Gpu<C> {
         result: Result<Opened, OpenFailure>,
     ) {
         let Some(entry) = self.contexts.get_mut(&key.id).filter(|entry| entry.key == key) else { return };
-        entry.opened(platform, result, &mut self.scratch);
+        entry.opened(platform, result, &mut self.workspace);
     }
 
     /// Takes what a context's socket is ready for: bytes that came, or the end of them; room.
@@ -126,7 +125,7 @@ impl<C> Gpu<C> {
         room: bool,
     ) {
         let Some(entry) = self.contexts.get_mut(&key.id).filter(|entry| entry.key == key) else { return };
-        entry.socket_ready(platform, (bytes, room), &mut self.scratch);
+        entry.socket_ready(platform, (bytes, room), &mut self.workspace);
     }
 
     /// Takes the answer to the oldest request about the window that has none yet.
@@ -160,6 +159,7 @@ impl<C> Gpu<C> {
             *waiting = None;
         }
         self.resources = Resources::default();
+        self.workspace = Workspace::default();
     }
 
     fn dispatch<P: Platform<Chain = C>>(
@@ -167,20 +167,20 @@ impl<C> Gpu<C> {
         platform: &mut P,
         chain: C,
         header: Header,
-        scratch: &mut Vec<u8>,
+        workspace: &mut Workspace,
     ) {
         let answer = match header.cmd {
             cmd::SUBMIT_3D => match self.contexts.get_mut(&header.context) {
-                Some(entry) => return entry.submit(platform, chain, header, scratch),
+                Some(entry) => return entry.submit(platform, chain, header, workspace),
                 None => Err(Status::InvalidContext),
             },
-            cmd::RESOURCE_MAP_BLOB => return self.map(platform, chain, header, scratch),
-            cmd::RESOURCE_UNMAP_BLOB => return self.unmap(platform, chain, header, scratch),
-            cmd::CTX_CREATE => self.create_context(platform, &header, scratch),
-            cmd::CTX_DESTROY => self.destroy_context(platform, &header),
-            cmd::RESOURCE_UNREF => self.unref(platform, scratch),
-            cmd::RESOURCE_CREATE_BLOB => self.create_blob(platform, &header, scratch),
-            _ => self.answer(&header, scratch),
+            cmd::RESOURCE_MAP_BLOB => return self.map(platform, chain, header, &workspace.scratch),
+            cmd::RESOURCE_UNMAP_BLOB => return self.unmap(platform, chain, header, &workspace.scratch),
+            cmd::CTX_CREATE => self.create_context(platform, &header, &workspace.scratch),
+            cmd::CTX_DESTROY => self.destroy_context(platform, &header, workspace),
+            cmd::RESOURCE_UNREF => self.unref(platform, &workspace.scratch),
+            cmd::RESOURCE_CREATE_BLOB => self.create_blob(platform, &header, &workspace.scratch),
+            _ => self.answer(&header, &workspace.scratch),
         };
         let (status, body) = match answer {
             Ok(answer) => answer,
@@ -246,9 +246,14 @@ impl<C> Gpu<C> {
         Ok(DONE)
     }
 
-    fn destroy_context<P: Platform<Chain = C>>(&mut self, platform: &mut P, header: &Header) -> Answer {
+    fn destroy_context<P: Platform<Chain = C>>(
+        &mut self,
+        platform: &mut P,
+        header: &Header,
+        workspace: &mut Workspace,
+    ) -> Answer {
         let entry = self.contexts.remove(&header.context).ok_or(Status::InvalidContext)?;
-        entry.destroy(platform, "the guest closed it");
+        entry.destroy(platform, workspace, "the guest closed it");
         Ok(DONE)
     }
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use cross_domain::{InitForm, encode_poll};
+use device::gpu::HELD_BYTES_MAX;
 use display::xauthority::{self, Entry, Family, MAGIC_COOKIE};
 use host::Event;
 use lab::Lab;
@@ -117,6 +118,33 @@ fn a_server_that_reads_nothing_stalls_its_own_context_alone() {
     let mut heard = vec![0; 40 * 60_000];
     silent.stream.receive_exact(&mut heard, &mut vec![]).unwrap();
     assert!(heard.iter().all(|byte| *byte == 7));
+    for ticket in tickets {
+        assert_eq!(guest.response(ticket).status, OK_NODATA);
+    }
+}
+
+#[test]
+fn more_than_is_kept_of_held_requests_arrives_whole_all_the_same() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    // Sixteen SENDs each: a request of nearly 1 MiB. Together they are more than the device keeps.
+    let commands = |number: u8| (0..16).flat_map(|_| send_command(&vec![number; 60_000])).collect::<Vec<_>>();
+    let count = u8::try_from(HELD_BYTES_MAX / (16 * 60_000) + 3).unwrap();
+    let mut tickets = vec![];
+    let mut servers = vec![];
+    for number in 1..=count {
+        let channel = guest.channel(number.into());
+        servers.push((number, lab.server().accept().unwrap()));
+        // The first is what the sockets take.
+        guest.submit(channel.context, &commands(number), None);
+        tickets.push(guest.submit(channel.context, &commands(number), None));
+    }
+    assert!(tickets.iter().all(|ticket| !guest.machine.is_returned(ticket.head)));
+    for (number, server) in &mut servers {
+        let mut heard = vec![0; 2 * 16 * 60_000];
+        server.stream.receive_exact(&mut heard, &mut vec![]).unwrap();
+        assert!(heard.iter().all(|byte| byte == number), "{number}");
+    }
     for ticket in tickets {
         assert_eq!(guest.response(ticket).status, OK_NODATA);
     }

@@ -17,15 +17,28 @@ pub const HELD_MAX: usize = 64;
 /// Bytes of a request at most: several SENDs of the largest kind, or the list of a blob of 256 MiB of single pages.
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of requests at most that are kept for all contexts while they are held. Beyond it they are read from the guest's
+/// memory anew when it goes on: what the guest has changed meanwhile is its own affair, and is checked again.
+pub const HELD_BYTES_MAX: usize = 16 << 20;
+
 /// Where the commands of a SUBMIT_3D begin.
 const SUBMIT_BYTES: usize = 32;
+
+/// What the contexts share to work with.
+#[derive(Debug, Default)]
+pub(crate) struct Workspace {
+    /// The request at hand.
+    pub(crate) scratch: Vec<u8>,
+    /// Bytes of requests that are kept.
+    held_bytes: usize,
+}
 
 /// A submission that is not done.
 #[derive(Debug)]
 struct Held<C> {
     chain: C,
     header: Header,
-    /// The request, copied out of guest memory once it was begun: what has been checked must not change.
+    /// The request, copied out of guest memory once it was begun, if there is room for it.
     request: Option<Vec<u8>>,
     /// Bytes of its commands that are done.
     done: usize,
@@ -51,42 +64,54 @@ impl<C> Entry<C> {
         Self { key, context, held, poll: None, readable: false, watched: false, room_wanted: false }
     }
 
-    /// Takes a submission, whose copy is in `scratch`.
+    /// Takes a submission, whose copy is in the scratch.
     pub(crate) fn submit<P: Platform<Chain = C>>(
         &mut self,
         platform: &mut P,
         chain: C,
         header: Header,
-        scratch: &mut Vec<u8>,
+        workspace: &mut Workspace,
     ) {
         if self.held.len() >= HELD_MAX {
             platform.complete(chain, &Response::new(&header, Status::OutOfMemory, vec![]));
             self.context.fail("the guest submitted more than the X server takes, without waiting for it");
-            return self.proceed(platform, scratch);
+            return self.proceed(platform, workspace);
         }
         let begins = self.held.is_empty();
         // Those that wait behind another are read again when it is their turn: their memory is the guest's, not ours.
-        let request = begins.then(|| std::mem::take(scratch));
+        let request = begins.then(|| std::mem::take(&mut workspace.scratch));
+        workspace.held_bytes += request.as_ref().map_or(0, Vec::len);
         self.held.push_back(Held { chain, header, request, done: 0 });
         if begins {
-            self.proceed(platform, scratch);
+            self.proceed(platform, workspace);
         }
     }
 
     /// Carries out what is held, in order, as far as the socket takes it.
-    pub(crate) fn proceed<P: Platform<Chain = C>>(&mut self, platform: &mut P, scratch: &mut Vec<u8>) {
+    pub(crate) fn proceed<P: Platform<Chain = C>>(&mut self, platform: &mut P, workspace: &mut Workspace) {
         while let Some(mut held) = self.held.pop_front() {
-            let mut request = held.request.take().unwrap_or_else(|| {
-                let mut request = std::mem::take(scratch);
-                platform.read(&held.chain, REQUEST_BYTES_MAX, &mut request);
-                request
-            });
+            let mut request = held.request.take().map_or_else(
+                || {
+                    let mut request = std::mem::take(&mut workspace.scratch);
+                    platform.read(&held.chain, REQUEST_BYTES_MAX, &mut request);
+                    request
+                },
+                |request| {
+                    workspace.held_bytes -= request.len();
+                    request
+                },
+            );
             let outcome = carry_out(&mut self.context, &request, &held.header, &mut held.done);
             self.open(platform);
             let status = match outcome {
                 Ok(true) => Status::NoData,
                 Ok(false) => {
-                    held.request = Some(request);
+                    if workspace.held_bytes + request.len() <= HELD_BYTES_MAX {
+                        workspace.held_bytes += request.len();
+                        held.request = Some(request);
+                    } else {
+                        workspace.scratch = request;
+                    }
                     self.held.push_front(held);
                     break;
                 }
@@ -96,7 +121,7 @@ impl<C> Entry<C> {
                     Status::Unspecified
                 }
             };
-            std::mem::swap(scratch, &mut request);
+            std::mem::swap(&mut workspace.scratch, &mut request);
             self.finish(platform, held, status);
         }
         self.settle(platform);
@@ -129,10 +154,10 @@ impl<C> Entry<C> {
         &mut self,
         platform: &mut P,
         result: Result<Opened, OpenFailure>,
-        scratch: &mut Vec<u8>,
+        workspace: &mut Workspace,
     ) {
         self.context.opened(result);
-        self.proceed(platform, scratch);
+        self.proceed(platform, workspace);
     }
 
     /// Takes what the socket is ready for.
@@ -140,11 +165,11 @@ impl<C> Entry<C> {
         &mut self,
         platform: &mut P,
         (bytes, room): (bool, bool),
-        scratch: &mut Vec<u8>,
+        workspace: &mut Workspace,
     ) {
         self.readable |= bytes;
         if room {
-            self.proceed(platform, scratch);
+            self.proceed(platform, workspace);
         } else {
             self.settle(platform);
         }
@@ -179,8 +204,14 @@ impl<C> Entry<C> {
     }
 
     /// Ends the context: all that it holds goes back to the guest.
-    pub(crate) fn destroy<P: Platform<Chain = C>>(mut self, platform: &mut P, reason: &str) {
-        for Held { chain, header, .. } in self.held.drain(..) {
+    pub(crate) fn destroy<P: Platform<Chain = C>>(
+        mut self,
+        platform: &mut P,
+        workspace: &mut Workspace,
+        reason: &str,
+    ) {
+        for Held { chain, header, request, .. } in self.held.drain(..) {
+            workspace.held_bytes -= request.map_or(0, |request| request.len());
             platform.complete(chain, &Response::new(&header, Status::Unspecified, vec![]));
         }
         if let Some((chain, header)) = self.poll.take() {

@@ -53,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) ram: SharedMap,
     file: OwnedFd,
     kick: EventFd,
+    /// The cursor's queue has its own: whoever hears a kick takes it.
+    cursor_kick: EventFd,
     call: EventFd,
     heap: usize,
     free: Vec<u16>,
@@ -79,6 +81,7 @@ impl Machine {
             ram,
             file,
             kick: EventFd::new(EFD_NONBLOCK).unwrap(),
+            cursor_kick: EventFd::new(EFD_NONBLOCK).unwrap(),
             call: EventFd::new(EFD_NONBLOCK).unwrap(),
             heap: HEAP,
             free: (0..QUEUE_SIZE).rev().collect(),
@@ -115,7 +118,8 @@ impl Machine {
 
     /// Starts both queues; the first where it was stopped.
     pub(crate) fn start(&mut self, base: u16) {
-        for (index, offset, base) in [(0, 0, base), (1, CURSOR, 0)] {
+        let queues = [(0, 0, base, &self.kick), (1, CURSOR, 0, &self.cursor_kick)];
+        for (index, offset, base, kick) in queues {
             let at = |part: usize| USER + (offset + part) as u64;
             let config = VringConfigData {
                 queue_max_size: QUEUE_SIZE,
@@ -130,7 +134,7 @@ impl Machine {
             self.front_end.set_vring_base(index, base).unwrap();
             self.front_end.set_vring_addr(index, &config).unwrap();
             self.front_end.set_vring_call(index, &self.call).unwrap();
-            self.front_end.set_vring_kick(index, &self.kick).unwrap();
+            self.front_end.set_vring_kick(index, kick).unwrap();
             self.front_end.set_vring_enable(index, true).unwrap();
         }
     }
