@@ -52,6 +52,21 @@ overEveryChannel(
   { dri3: true },
 );
 
+overEveryChannel(
+  'with --dri3 off, Mesa',
+  (stage) => {
+    it('is not offered DRI3, and renders all the same', async () => {
+      const { stdout } = await stage.run('bridged', 'xdpyinfo', []);
+      assert.match(stdout, /MIT-SHM/);
+      assert.doesNotMatch(stdout, /DRI3/);
+      await using gears = stage.start('bridged', 'stdbuf', ['-oL', 'es2gears_x11'], { ...MESA, MESA_LOADER_DRIVER_OVERRIDE: '' });
+      await gears.untilOutput(/frames in/);
+      assert.doesNotMatch(gears.stderr, /Using DRI3/);
+    });
+  },
+  { dri3: true, args: ['--dri3', 'off'] },
+);
+
 /** Frames that the program says it has shown. */
 function framesOf({ stdout }: Running): number {
   return [...stdout.matchAll(/(\d+) frames in/g)].reduce((sum, [, frames]) => sum + Number(frames), 0);

@@ -235,3 +235,56 @@ impl Uplink {
         (self.filled, self.current) = (1, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use session::Mark;
+
+    /// A slot of 100 bytes from offset 500 on, with marks at these offsets that leave out so many bytes in front.
+    fn slot(marks: &[(usize, usize)]) -> Slot {
+        let descriptor = || rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let mark = |&(offset, skip): &(usize, usize)| Mark { offset, skip, descriptors: vec![descriptor()] };
+        Slot { start: 500, ready: 600, end: 600, marks: marks.iter().map(mark).collect() }
+    }
+
+    fn pieces(slot: &Slot) -> Vec<(Range<usize>, usize)> {
+        slot.pieces().map(|piece| (piece.range, piece.descriptors.len())).collect()
+    }
+
+    #[test]
+    fn a_piece_starts_at_each_request_with_descriptors_and_leaves_out_what_is_none_any_more() {
+        assert_eq!(pieces(&slot(&[])), [(500..600, 0)]);
+        assert_eq!(pieces(&slot(&[(500, 0)])), [(500..600, 1)]);
+        assert_eq!(pieces(&slot(&[(504, 4)])), [(504..600, 1)]);
+        assert_eq!(
+            pieces(&slot(&[(520, 0), (544, 4), (564, 8)])),
+            [(500..520, 0), (520..540, 1), (544..556, 1), (564..600, 1)]
+        );
+    }
+
+    #[test]
+    fn what_is_sent_in_any_portions_goes_once_and_its_descriptors_with_it() {
+        for portion in 1..=100 {
+            let mut slot = slot(&[(504, 4), (520, 0), (544, 4), (564, 8)]);
+            let (mut bytes, mut descriptors) = (vec![], 0);
+            while let Some((range, count)) = pieces(&slot).into_iter().next() {
+                let sent = portion.min(range.len());
+                bytes.extend(range.start..range.start + sent);
+                descriptors += count;
+                assert_eq!(slot.sent(sent), sent);
+            }
+            let left_out = [500..504, 540..544, 556..564];
+            assert!(bytes.iter().all(|at| !left_out.iter().any(|range| range.contains(at))), "{portion}");
+            assert_eq!((bytes.len(), bytes.is_sorted(), descriptors), (84, true, 4), "{portion}");
+            assert!(slot.marks.is_empty() && slot.start == slot.ready);
+        }
+    }
+
+    #[test]
+    fn all_is_gone_where_the_host_is() {
+        let mut slot = slot(&[(544, 4)]);
+        assert_eq!(slot.sent(usize::MAX), 96);
+        assert!(slot.start == slot.ready && slot.marks.is_empty());
+    }
+}
