@@ -19,6 +19,8 @@ use super::fence::is_signalled_within;
 
 /// Time between an answer and the next question. With the time to answer it stays below five seconds.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Programs often come one by one: the thread waits for the next one before it ends.
+const LINGER: Duration = Duration::from_secs(2);
 /// A host half does nothing that takes long, so this much only passes on a machine that is very busy.
 const ANSWER_MAX: Duration = Duration::from_millis(2500);
 /// A machine that was stopped for a while wakes up with its time run out, and the host not asked yet.
@@ -90,6 +92,7 @@ impl Watch {
             state.running = true;
         }
         state.clients += 1;
+        self.changed.notify_all();
         Ok(Watched { watch: Arc::clone(self), alarm: Arc::clone(&state.alarm) })
     }
 
@@ -103,9 +106,11 @@ impl Watch {
         }
     }
 
-    /// Waits for the time of the next question; `false`, and the thread is over, when no client is left.
+    /// Waits for the time of the next question; `false`, and the thread is over, when no client is left and none comes.
     fn is_needed(&self) -> bool {
         let waited = self.changed.wait_timeout_while(self.state(), PERIOD, |state| state.clients > 0);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, LINGER, |state| state.clients == 0);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.running = state.clients > 0;
         // Whoever comes next finds out anew.
