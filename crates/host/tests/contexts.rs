@@ -330,7 +330,8 @@ fn guests_of_libkrun_and_rutabaga_are_served_in_their_way() {
     let lab = Lab::new();
     let mut guest = lab.guest();
     let uuid = InitForm::SocketUuid([1; 16]);
-    for (id, form) in [(1, InitForm::Bare), (2, InitForm::Versioned { protocol_version: 1 }), (3, uuid)] {
+    let versioned = InitForm::Versioned { protocol_version: 1 };
+    for (id, form) in [(1, InitForm::Bare), (2, versioned), (3, uuid), (4, InitForm::OneRing)] {
         assert_eq!(guest.create_context(id, ""), OK_NODATA);
         let mut channel = guest.init(id, form, 8192);
         channel.poll(&mut guest);

@@ -171,8 +171,9 @@ impl Guest {
     }
 
     pub(crate) fn init(&mut self, context: u32, form: InitForm, ring_bytes: usize) -> Channel {
-        let (query_ring_id, _) = self.blob(context, 4096);
+        let (query_ring_id, one_ring) = self.blob(context, 4096);
         let (channel_ring_id, ring) = self.blob(context, ring_bytes);
+        let ring = if form == InitForm::OneRing { one_ring } else { ring };
         let init = Init { query_ring_id, channel_ring_id, channel_type: channel::X11, form };
         assert_eq!(self.execute(context, &init.encode().unwrap()), OK_NODATA);
         Channel { context, ring, dialect: Dialect::X11Bridge, poll: None }
