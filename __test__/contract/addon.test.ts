@@ -52,7 +52,7 @@ describe('the addon', () => {
   const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
 
   it('exports exactly what the shell uses', () => {
-    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version']);
+    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version', 'virtgpuOffer']);
   });
 
   it('is of the version of the package', () => {

@@ -55,6 +55,7 @@ class ScriptedMachine implements Machine {
   access = (path: string): 'absent' | 'forbidden' | 'usable' => this.accesses[path] ?? 'usable';
   space = (): { free: number; total: number } => ({ free: this.free, total: 1 << 31 });
   output = async (program: string, ...args: readonly string[]): Promise<string | undefined> => this.outputs[[program, ...args].join(' ')];
+  virtgpu: Machine['virtgpu'] = () => ok('the virtio-gpu device of /dev/dri/renderD128 leads to the X11 channel of libkrun');
   addon = (): ReturnType<Machine['addon']> => this.loaded;
   trial = async (): ReturnType<Machine['trial']> => ({ bridge: this.bridge, server: this.server });
 }
@@ -119,6 +120,7 @@ describe('the doctor', () => {
     ['render-node', 'no right to it', (machine) => (machine.accesses = { '/dev/dri/renderD128': 'forbidden' }), /^note: .* may not be opened -> .*usermod -aG render ada/],
     ['render-node', 'a real GPU', (machine) => (machine.links = { '/sys/class/drm/renderD128/device/driver': '../i915' }), /^note: \/dev\/dri\/renderD128 \(unknown driver\)/],
     ['gpu-features', 'a plain virtio-gpu', (machine) => (machine.files['/sys/class/drm/renderD128/device/virtio3/features'] = `0101000${'0'.repeat(57)}`), /^note: the device lacks VIRGL and CONTEXT_INIT/],
+    ['cross-domain', 'a host without capset 5', (machine) => (machine.virtgpu = () => err(failure('channel-unavailable', 'the host offers no cross-domain contexts'))), /^note: the host offers no cross-domain contexts$/],
     ['page-size', '16 KiB', (machine) => (machine.files['/proc/self/smaps'] = 'KernelPageSize:       16 kB\n'), /^note: 16 KiB/],
     ['shared-memory', 'a full /dev/shm', (machine) => (machine.free = 4096), /^note: only 4 KiB are free/],
     ['shared-memory', 'virtiofs', (machine) => (machine.files['/proc/self/mountinfo'] = '30 22 0:2 / /dev/shm rw - virtiofs shm rw\n'), /^note: virtiofs without DAX/],

@@ -53,6 +53,8 @@ export interface Machine {
   readonly output: (program: string, ...args: readonly string[]) => Promise<string | undefined>;
   /** The version of the addon, or why there is none. */
   readonly addon: () => Result<string, BridgeError>;
+  /** Which way to an X server the virtio-gpu device offers, or why none. */
+  readonly virtgpu: (renderNode: string | undefined) => Result<string, BridgeError>;
   /** The bridge that `serve` would start, with a client through it. Every call gives the same. */
   readonly trial: () => Promise<Trial>;
 }

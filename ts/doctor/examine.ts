@@ -4,6 +4,7 @@ import type { Check, Finding, Machine } from './check.js';
 import { addon } from './checks/addon.js';
 import { bridge } from './checks/bridge.js';
 import { configuration } from './checks/configuration.js';
+import { crossDomain } from './checks/cross-domain.js';
 import { extensions } from './checks/extensions.js';
 import { gpuFeatures } from './checks/gpu-features.js';
 import { ioUring } from './checks/io-uring.js';
@@ -33,6 +34,7 @@ export const CHECKS: readonly Check[] = [
   openFiles,
   renderNode,
   gpuFeatures,
+  crossDomain,
   pageSize,
   sharedMemory,
   xshmfence,

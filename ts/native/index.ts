@@ -26,6 +26,14 @@ export function addonVersion(): Result<string, BridgeError> {
   return loadAddon().map((addon) => addon.version());
 }
 
+/** Which way to an X server the virtio-gpu device offers, in one line. Blocks for up to 5 s when the host is silent. */
+export function virtgpuOffer(renderNode: string | undefined): Result<string, BridgeError> {
+  return loadAddon().andThen((addon) => {
+    const offer = addon.virtgpuOffer(renderNode);
+    return typeof offer === 'string' ? ok(offer) : err(bridgeError(offer));
+  });
+}
+
 /** Tells the service manager behind `$NOTIFY_SOCKET` some assignments; false when it can't be reached. */
 export function notifyService(socket: string, assignments: readonly string[]): boolean {
   return loadAddon()

@@ -32,7 +32,7 @@ mod uplink;
 mod vitals;
 
 pub use bridge::{Bridge, Dri3, Options};
-pub use channel::{ChannelChoice, PipeAddress};
+pub use channel::{ChannelChoice, PipeAddress, virtgpu_offer};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::LiveOptions;

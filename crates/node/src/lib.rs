@@ -65,6 +65,16 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// Which way to an X server the virtio-gpu device offers, in one line, or why there is none. Blocks for up to 5 s.
+#[napi(catch_unwind)]
+pub fn virtgpu_offer(render_node: Option<String>) -> Either<String, BindingError> {
+    let render_node = render_node.map(std::path::PathBuf::from);
+    match bridge::virtgpu_offer(render_node.as_deref()) {
+        Ok(offer) => Either::A(offer),
+        Err(error) => Either::B(BindingError::from(&error)),
+    }
+}
+
 /// Tells the service manager behind `$NOTIFY_SOCKET` some assignments, a line each; `false` when it can't be reached.
 #[napi(catch_unwind)]
 #[allow(clippy::needless_pass_by_value, reason = "strings of JavaScript are copied at the border")]

@@ -32,6 +32,13 @@ pub use self::route::Route;
 pub use self::socket::Socket;
 pub use self::virtgpu::{Device, RenderNode, Unavailable, Virtgpu};
 
+/// Which way to an X server the virtio-gpu device of this machine offers, in one line: the channel and the host's dialect.
+/// Blocks for up to 5 s when the host is silent.
+pub fn virtgpu_offer(render_node: Option<&std::path::Path>) -> Result<String, crate::Error> {
+    let device = virtgpu::find(render_node)?;
+    Ok(device.to_string())
+}
+
 /// The host's side of one client. Nothing here blocks.
 pub trait Channel {
     /// What it carries besides bytes.
