@@ -4,17 +4,10 @@ use std::fs;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-use rustix::net::sockopt::socket_peercred;
 use session::{Action, Attach};
 use sys::SysvSegment;
+use sys::peer::Peer;
 use sys::sysv_segment::Permissions;
-
-/// Who is at the other end of a client's socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Credentials {
-    uid: u32,
-    gid: u32,
-}
 
 #[derive(Debug)]
 struct Shared {
@@ -31,13 +24,12 @@ impl Segments {
     /// Attaches a segment for the client at the other end of `socket`, and returns a file of its size; `None` where the
     /// client has no right to it, or there is none.
     pub(crate) fn attach(&mut self, socket: &OwnedFd, attach: Attach) -> Option<OwnedFd> {
-        let peer = socket_peercred(socket).ok()?;
-        if !shares_segments_with(peer.pid.as_raw_nonzero().get()) {
+        let client = Peer::of(socket).ok()?;
+        if !client.pid.is_none_or(shares_segments_with) {
             return None;
         }
-        let client = Credentials { uid: peer.uid.as_raw(), gid: peer.gid.as_raw() };
         let (segment, permissions) = SysvSegment::attach(attach.number.cast_signed()).ok()?;
-        if !may(client, &permissions, attach.read_only) {
+        if !may(&client, &permissions, attach.read_only) {
             return None;
         }
         let file = memfd_create(c"x11bridge-segment", MemfdFlags::CLOEXEC).ok()?;
@@ -77,7 +69,7 @@ fn shares_segments_with(pid: i32) -> bool {
 
 /// Whether the client itself could attach the segment: the owner's, the group's or the others' bits, as X servers and
 /// the kernel read them.
-const fn may(client: Credentials, segment: &Permissions, read_only: bool) -> bool {
+const fn may(client: &Peer, segment: &Permissions, read_only: bool) -> bool {
     const READ: u32 = 0o4;
     const WRITE: u32 = 0o2;
     if client.uid == 0 {
@@ -101,8 +93,8 @@ mod tests {
     const SEGMENT: Permissions =
         Permissions { uid: 1000, gid: 100, creator_uid: 1001, creator_gid: 101, mode: 0o640 };
 
-    fn client(uid: u32, gid: u32) -> Credentials {
-        Credentials { uid, gid }
+    fn client(uid: u32, gid: u32) -> Peer {
+        Peer { pid: None, uid, gid }
     }
 
     #[test]
@@ -115,15 +107,15 @@ mod tests {
             (client(9, 9), false, false),
             (client(0, 0), true, true),
         ] {
-            assert_eq!((may(who, &SEGMENT, true), may(who, &SEGMENT, false)), (reads, writes), "{who:?}");
+            assert_eq!((may(&who, &SEGMENT, true), may(&who, &SEGMENT, false)), (reads, writes), "{who:?}");
         }
     }
 
     #[test]
     fn an_owner_without_rights_gets_none_from_the_others() {
         let segment = Permissions { mode: 0o066, ..SEGMENT };
-        assert!(!may(client(1000, 100), &segment, true));
-        assert!(may(client(9, 100), &segment, false) && may(client(9, 9), &segment, false));
+        assert!(!may(&client(1000, 100), &segment, true));
+        assert!(may(&client(9, 100), &segment, false) && may(&client(9, 9), &segment, false));
     }
 
     #[test]

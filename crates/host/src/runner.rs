@@ -103,8 +103,7 @@ impl Runner {
                 "a second virtual machine monitor was turned away: each needs a host half of its own";
             return self.shared.events.log(Level::Warn, message);
         }
-        let pid = rustix::net::sockopt::socket_peercred(&socket).ok();
-        let pid = pid.map(|credentials| credentials.pid.as_raw_nonzero().get());
+        let pid = sys::peer::Peer::of(&socket).ok().and_then(|peer| peer.pid);
         match self.meet(UnixStream::from(socket)) {
             Ok(met) => {
                 *guest = Some(met);

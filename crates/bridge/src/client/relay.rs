@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use session::{Handshake, Next, Session, Violation};
+use sys::peer::Peer;
 use sys::socket::{self, Outcome};
 use x11_wire::setup::REPLY_HEADER;
 
@@ -561,8 +562,7 @@ impl<'a> Relay<'a> {
 
 /// The process at the other end of a socket, and its name.
 fn peer(socket: &OwnedFd) -> (Option<i32>, Option<String>) {
-    let Ok(credentials) = rustix::net::sockopt::socket_peercred(socket) else { return (None, None) };
-    let pid = credentials.pid.as_raw_nonzero().get();
+    let Some(pid) = Peer::of(socket).ok().and_then(|peer| peer.pid) else { return (None, None) };
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     (Some(pid), name.map(|name| name.trim_end().to_owned()))
 }
