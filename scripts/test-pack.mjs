@@ -22,6 +22,8 @@ import { Tally } from './tally.mjs';
 const INSTALLED_TESTS = ['cli/run', 'cli/serve', 'cli/usage', 'cli/reload', 'x11/libraries'];
 /** The Node of npm that emulated tests run in: the oldest line starts fastest. */
 const [EMULATED_LINE = ''] = NODE_LINES;
+/** Two builds from nothing, and four that fail. */
+const BUILDS_MINUTES_MAX = 60;
 /** Crates whose tests are about arm64 as much as about x64; the others' are property tests, which take minutes when emulated. */
 const EMULATED_CRATES = ['x11-wire', 'cross-domain', 'x11bridge-session', 'x11bridge-sys', 'x11bridge-display', 'x11bridge-device', 'x11bridge-core'];
 
@@ -34,7 +36,7 @@ const IMPORTERS = {
 /** @type {Readonly<Record<string, () => Promise<import('./tally.mjs').Counts>>>} */
 const PARTS = {
   artifacts: () => mochaTests(['build/pack/artifacts.test.js']),
-  reproduction: () => mochaTests(['build/pack/reproduction.test.js', 'build/pack/failures.test.js']),
+  reproduction: () => mochaTests(['build/pack/reproduction.test.js', 'build/pack/failures.test.js'], { minutesMax: BUILDS_MINUTES_MAX }),
   installs: () => {
     const env = { TESTED_INSTALLERS: npmPrograms('installers', ['pnpm@12', 'yarn@1.22']), TESTED_LINTERS: npmPrograms('linters', ['publint@0.3', '@arethetypeswrong/cli@0.18']) };
     return mochaTests(['build/pack/installs.test.js', 'build/pack/linters.test.js'], { env });
