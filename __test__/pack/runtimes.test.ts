@@ -57,7 +57,9 @@ for (const [name, [program = '', ...first]] of Object.entries(RUNTIMES)) {
     it('gets events by the API', async () => {
       writeFileSync(join(PROJECT, 'use.mjs'), USE);
       const { code, stdout, stderr } = await finish(program, [...first, 'use.mjs'], { cwd: PROJECT, env: { ...process.env, HOST: server.display } });
-      assert.deepEqual([code, stdout], [0, '1 true\n'], stderr);
+      assert.equal(code, 0, stderr);
+      // Others on this machine who look for a free display may have been there before.
+      assert.match(stdout, /^\d+ true\n$/);
     });
   });
 }
