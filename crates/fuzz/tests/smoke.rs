@@ -44,6 +44,11 @@ fn the_device_holds_on_hostile_guests() {
 }
 
 #[test]
+fn a_policy_holds_on_hostile_tables_and_requests() {
+    fuzz("policy");
+}
+
+#[test]
 fn a_session_holds_on_hostile_conversations() {
     fuzz("session");
 }
@@ -108,4 +113,5 @@ fn empty_inputs_are_inputs() {
     targets::x11_wire(&[]);
     targets::session(&[]);
     targets::gpu(&[]);
+    targets::policy(&[]);
 }

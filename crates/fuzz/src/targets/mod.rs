@@ -2,18 +2,20 @@
 
 mod cross_domain;
 mod gpu;
+mod policy;
 mod session;
 mod x11_wire;
 
 pub use cross_domain::cross_domain_commands;
 pub use gpu::gpu;
+pub use policy::policy;
 pub use session::session;
 pub use x11_wire::x11_wire;
 
 use crate::{Target, script};
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "cross_domain_commands",
         run: cross_domain_commands,
@@ -22,5 +24,6 @@ pub const TARGETS: [Target; 4] = [
     },
     Target { name: "x11_wire", run: x11_wire, generate: x11_wire::generate, cuts: x11_wire::cuts },
     Target { name: "gpu", run: gpu, generate: gpu::generate, cuts: gpu::cuts },
+    Target { name: "policy", run: policy, generate: policy::generate, cuts: policy::cuts },
     Target { name: "session", run: session, generate: script::generate, cuts: script::cuts },
 ];

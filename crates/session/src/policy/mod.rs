@@ -48,6 +48,17 @@ pub(crate) enum Action {
     Absent,
 }
 
+impl Action {
+    /// Bytes behind the header that it changes, besides those that the rule's tests look at.
+    const fn need(self) -> u16 {
+        match self {
+            Self::Mark => u16::MAX,
+            Self::Absent => 8,
+            _ => 0,
+        }
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {

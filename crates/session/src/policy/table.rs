@@ -85,7 +85,8 @@ impl Words<'_> {
     fn field(&mut self) -> Result<Field, TableError> {
         let value = self.next()?;
         let (at, width) = (value & 0xffff, value >> 16);
-        let fits = (at <= OFFSET_MAX || at == u32::from(super::test::DETAIL)) && matches!(width, 1 | 2 | 4);
+        let detail = at == u32::from(super::test::DETAIL) && width == 1;
+        let fits = detail || at <= OFFSET_MAX && matches!(width, 1 | 2 | 4);
         let (at, width) = (u16::try_from(at), u8::try_from(width));
         match (at, width) {
             (Ok(at), Ok(width)) if fits => Ok(Field { at, width }),
@@ -249,8 +250,7 @@ impl Policy {
         }
         for request in groups.iter_mut().flat_map(|group| &mut group.requests) {
             let ruled = rules.get(request.rules.clone()).unwrap_or_default();
-            let texts = ruled.iter().any(|rule| rule.action == Action::Mark);
-            request.need = if texts { u16::MAX } else { 0 };
+            request.need = ruled.iter().map(|rule| rule.action.need()).max().unwrap_or(0);
             let fields = tests_of(ruled, tests).iter().map(|test| test.subject.need()).max();
             request.need = request.need.max(fields.unwrap_or(0));
             request.glance = Glance::of(ruled, tests);

@@ -127,7 +127,7 @@ impl Values {
     }
 
     fn need(self) -> u16 {
-        self.at + 4 * (u16::from(self.bit) + 1)
+        self.mask.need().max(self.at + 4 * (u16::from(self.bit) + 1))
     }
 }
 
