@@ -31,8 +31,8 @@ inTheWholeRun(() => {
       this.timeout(TRACING_LIMIT_MS);
       const { measures, calls } = await costs(place, 'roundtrip', 6);
       assert.ok(measures > 20, `${measures} round trips`);
-      // Without looking twice, the thread finds each side silent once before it sleeps.
-      const most = { ioctl: 2, sendmsg: 1, recvmsg: 2, read: 2, poll: 1, close: 0 };
+      // Without looking twice, the thread sleeps twice at most, and finds each side silent before it does.
+      const most = { ioctl: 2, sendmsg: 1, recvmsg: 1 + 2, read: 1 + 2, poll: 2, close: 0 };
       for (const [call, each] of Object.entries(most)) {
         const count = calls.get(call) ?? 0;
         assert.ok(count <= 1.1 * each * measures + STRAY_CALLS, `${count} of ${call} for ${measures} round trips`);
@@ -96,12 +96,12 @@ inTheWholeRun(() => {
 
     it('an X server that has stopped holds up its own clients alone, and they go on with it', async () => {
       const flood = await place.guest.start('x11perf', ['-repeat', '1', '-reps', '40', '-putimage500']);
-      await place.guest.run('xdpyinfo');
+      await place.guest.run(`timeout 60 sh -c 'until xwininfo -root -tree | grep -q "[1-9] child"; do sleep 0.1; done'`);
       process.kill(place.host.pid, 'SIGSTOP');
       try {
         const { code, stderr } = await bridgeIn(place, ['--host-timeout', '1'], 'xdpyinfo');
         assert.notEqual(code, 0);
-        assert.match(stderr, /x11bridge: the X server behind virtgpu did not answer within 1 s/);
+        assert.match(stderr, /x11bridge: the X server( behind virtgpu)? did not answer (within 1 s|in time)/);
         // The machine's queue is not full: commands for the device are still taken.
         assert.ok(await flood.isRunning(), flood.stderr);
       } finally {
