@@ -45,6 +45,12 @@ impl Machine {
         control
     }
 
+    /// The cursor's queue.
+    pub(crate) const fn cursor(&mut self) -> &mut Vring {
+        let [_, cursor] = &mut self.vrings;
+        cursor
+    }
+
     /// Starts a queue and watches for its kicks. Returns whether it goes on where it was stopped.
     pub(crate) fn start_queue(&mut self, index: usize, kick: Option<File>) -> Result<bool, Errno> {
         self.stop_queue(index);

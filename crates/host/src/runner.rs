@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use device::gpu::ContextKey;
-use device::{Gpu, Limits};
+use device::gpu::{ContextKey, Report};
+use device::{Gpu, Limits, Platform};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
@@ -20,7 +20,7 @@ use crate::listen::Listener;
 use crate::machine::Machine;
 use crate::mail::{Mail, Mailbox};
 use crate::memory::Memory;
-use crate::vring::Vring;
+use crate::vring::{Chain, Vring};
 use crate::x_server::XServer;
 
 /// Events that are taken at once.
@@ -194,38 +194,16 @@ impl Guest {
     fn serve_control(&self) {
         let mut device = lock(&self.device);
         let Device { gpu, machine, .. } = &mut *device;
-        machine.control().hear_kick();
-        let mut taken = 0;
-        loop {
-            let view = machine.memory.view();
-            machine.control().want_kicks(false, &view);
-            while taken < REQUESTS_AT_ONCE
-                && let Some(chain) = machine.control().pop(&view)
-            {
-                taken += 1;
-                gpu.request(machine, chain);
-            }
-            let more = machine.control().want_kicks(true, &view);
-            if taken >= REQUESTS_AT_ONCE {
-                return machine.control().kick_self();
-            }
-            if !more {
-                return;
-            }
-        }
+        take_requests(machine, Machine::control, |machine, chain| gpu.request(machine, chain));
     }
 
     /// There is no cursor to show: its requests are given back as they are.
     fn serve_cursor(&self) {
         let mut device = lock(&self.device);
-        let Machine { memory, vrings: [_, cursor], .. } = &mut device.machine;
-        let view = memory.view();
-        cursor.hear_kick();
-        for _ in 0..REQUESTS_AT_ONCE {
-            let Some(chain) = cursor.pop(&view) else { return };
-            cursor.give_back(&view, chain.head_index(), 0);
-        }
-        cursor.kick_self();
+        take_requests(&mut device.machine, Machine::cursor, |machine, chain| {
+            let view = machine.memory.view();
+            machine.cursor().give_back(&view, chain.head_index(), 0);
+        });
     }
 
     /// Tells the guest of everything that was given back.
@@ -236,6 +214,40 @@ impl Guest {
         for vring in vrings {
             vring.signal(&view);
         }
+    }
+}
+
+/// Takes what is in a queue, and asks for kicks once there is no more.
+fn take_requests(
+    machine: &mut Machine,
+    queue: impl Fn(&mut Machine) -> &mut Vring,
+    mut serve: impl FnMut(&mut Machine, Chain),
+) {
+    queue(machine).hear_kick();
+    if !queue(machine).runs() {
+        return;
+    }
+    let mut taken = 0;
+    loop {
+        let view = machine.memory.view();
+        queue(machine).want_kicks(false, &view);
+        while taken < REQUESTS_AT_ONCE
+            && let Some(chain) = queue(machine).pop(&view)
+        {
+            taken += 1;
+            serve(machine, chain);
+        }
+        let more = queue(machine).want_kicks(true, &view);
+        if taken >= REQUESTS_AT_ONCE {
+            return queue(machine).kick_self();
+        }
+        if !more {
+            break;
+        }
+    }
+    if queue(machine).is_broken() {
+        let why = "a queue of the guest promises requests that it does not have: none is taken until its driver starts anew";
+        machine.report(Report::Refused(why.into()));
     }
 }
 

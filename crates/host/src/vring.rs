@@ -25,6 +25,15 @@ pub(crate) struct Addresses {
     pub(crate) used: u64,
 }
 
+/// What the guest's index has said of requests that nobody has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    None,
+    Given,
+    /// There was no request: nothing is taken until the queue starts anew.
+    Broken,
+}
+
 /// A queue.
 #[derive(Debug)]
 pub(crate) struct Vring {
@@ -33,6 +42,7 @@ pub(crate) struct Vring {
     kick: Option<File>,
     call: Option<File>,
     enabled: bool,
+    promise: Promise,
     /// Whether requests were given back since the guest was last told.
     used: bool,
     /// Where it was stopped: a VMM that goes on there has only paused the guest.
@@ -47,6 +57,7 @@ impl Vring {
             kick: None,
             call: None,
             enabled: false,
+            promise: Promise::None,
             used: false,
             stopped: None,
         })
@@ -97,6 +108,7 @@ impl Vring {
             return Err(Errno::FAULT);
         }
         self.kick = kick.inspect(never_block);
+        self.promise = Promise::None;
         Ok(self.stopped.take() == Some((self.queue.next_avail(), addresses)))
     }
 
@@ -130,23 +142,40 @@ impl Vring {
         }
     }
 
-    /// The next request, if the queue runs.
+    /// Whether requests are taken.
+    pub(crate) fn runs(&self) -> bool {
+        self.enabled && self.queue.ready() && !self.is_broken()
+    }
+
+    /// Whether it stands still until its driver starts anew.
+    pub(crate) const fn is_broken(&self) -> bool {
+        matches!(self.promise, Promise::Broken)
+    }
+
+    /// The next request, if the queue runs. A queue that promised one and has none is broken: its index is further ahead
+    /// than it has entries, or went back.
     pub(crate) fn pop(&mut self, view: &Arc<View>) -> Option<Chain> {
-        let runs = self.enabled && self.queue.ready();
-        runs.then(|| self.queue.pop_descriptor_chain(Arc::clone(view))).flatten()
+        if !self.runs() {
+            return None;
+        }
+        let chain = self.queue.pop_descriptor_chain(Arc::clone(view));
+        let breaks = self.promise == Promise::Given && chain.is_none();
+        self.promise = if breaks { Promise::Broken } else { Promise::None };
+        chain
     }
 
     /// Tells the guest whether to kick. Returns whether it has put in more since.
     pub(crate) fn want_kicks(&mut self, wanted: bool, view: &View) -> bool {
-        if !self.queue.ready() {
+        if !self.runs() {
             return false;
         }
-        if wanted {
-            self.queue.enable_notification(view).unwrap_or(false)
-        } else {
+        if !wanted {
             let _ = self.queue.disable_notification(view);
-            false
+            return false;
         }
+        let more = self.queue.enable_notification(view).unwrap_or(false);
+        self.promise = if more { Promise::Given } else { Promise::None };
+        more
     }
 
     /// Gives a request back, with so many bytes of response.

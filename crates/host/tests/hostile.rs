@@ -13,6 +13,7 @@ use lab::gpu::{
     blob_fields, words,
 };
 use lab::machine::{Descriptor, INDIRECT, NEXT, QUEUE_SIZE, RAM, RAM_BYTES, WRITE};
+use vhost::VhostBackend;
 
 /// A guest whose other context still works is not hurt.
 fn assert_alive(lab: &Lab, guest: &mut Guest, id: u32) {
@@ -240,6 +241,25 @@ fn a_head_that_is_no_entry_does_no_harm() {
     guest.machine.offer(QUEUE_SIZE);
     guest.machine.offer(u16::MAX);
     assert_alive(&lab, &mut guest, 1);
+}
+
+#[test]
+fn a_queue_that_promises_what_it_can_not_hold_is_left_alone_until_it_starts_anew() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    for count in [QUEUE_SIZE + 1, u16::MAX] {
+        guest.machine.promise(count);
+        guest.machine.kick();
+        let features = guest.machine.front_end.get_features();
+        assert!(features.is_ok(), "the monitor is served all the same");
+        let told = |event: &host::Event| match event {
+            host::Event::Log { message, .. } if message.contains("promises requests") => Some(()),
+            _ => None,
+        };
+        lab.event(told);
+        guest.machine.reset();
+        assert_alive(&lab, &mut guest, 1);
+    }
 }
 
 #[test]

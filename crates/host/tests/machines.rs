@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use host::{Event, Host, Options};
-use lab::gpu::{Guest, INVALID_CONTEXT, OK_NODATA};
+use lab::gpu::{Guest, Header, INVALID_CONTEXT, OK_NODATA};
 use lab::machine::Machine;
 use lab::{Folder, Lab};
 use vhost::vhost_user::VhostUserFrontend;
@@ -30,6 +30,34 @@ fn a_guest_that_was_paused_goes_on_where_it_was() {
     assert_eq!(channel.receive(&mut guest).data, b"said while it was paused");
     channel.send(&mut guest, b"heard");
     server.stream.receive_exact(&mut [0; 5], &mut vec![]).unwrap();
+}
+
+#[test]
+fn a_queue_that_is_not_enabled_keeps_its_requests_and_holds_up_nobody() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    guest.machine.front_end.set_vring_enable(0, false).unwrap();
+    let ticket = guest.send(&Header::default().bytes(0x100));
+    guest.machine.front_end.get_features().unwrap();
+    assert!(!guest.machine.is_returned(ticket.head));
+    guest.machine.front_end.set_vring_enable(0, true).unwrap();
+    assert_eq!(guest.response(ticket).status, 0x1101);
+}
+
+#[test]
+fn the_cursors_queue_asks_for_the_next_kick() {
+    let lab = Lab::new();
+    let mut machine = Machine::attach(lab.host.socket());
+    machine.negotiate_without(0);
+    machine.share_memory();
+    machine.start(0);
+    machine.offer_cursor();
+    while machine.cursor_indices().0 == 0 {
+        std::thread::yield_now();
+    }
+    // The device is done with the queue before it hears this.
+    machine.front_end.get_features().unwrap();
+    assert_eq!(machine.cursor_indices(), (1, 1));
 }
 
 #[test]

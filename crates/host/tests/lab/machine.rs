@@ -27,6 +27,8 @@ const USED: usize = 0x3000;
 const CURSOR: usize = 0x8000;
 const HEAP: usize = 0x10_0000;
 
+const EVENT_IDX: u64 = 1 << 29;
+
 pub(crate) const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
 pub(crate) const INDIRECT: u16 = 4;
@@ -91,11 +93,15 @@ impl Machine {
         }
     }
 
+    /// Agrees upon all but the index that says when to kick, which this driver does not keep.
     pub(crate) fn negotiate(&mut self) {
+        self.negotiate_without(EVENT_IDX);
+    }
+
+    pub(crate) fn negotiate_without(&mut self, refused: u64) {
         self.front_end.set_owner().unwrap();
         let features = self.front_end.get_features().unwrap();
-        // All but the index that says when to kick, which this driver does not keep.
-        self.front_end.set_features(features & !(1 << 29)).unwrap();
+        self.front_end.set_features(features & !refused).unwrap();
         let protocol = self.front_end.get_protocol_features().unwrap();
         assert!(protocol.contains(VhostUserProtocolFeatures::SHMEM));
         self.front_end.set_protocol_features(protocol).unwrap();
@@ -201,6 +207,32 @@ impl Machine {
         fence(Ordering::SeqCst);
         assert!(self.ram.write(AVAILABLE + 2, &self.available.to_le_bytes()));
         self.kick();
+    }
+
+    /// Says that there are so many more requests, of which there is none, and kicks.
+    pub(crate) fn promise(&self, count: u16) {
+        assert!(self.ram.write(AVAILABLE + 2, &self.available.wrapping_add(count).to_le_bytes()));
+        self.kick();
+    }
+
+    /// Puts the first request into the cursor's queue, which has had none, and kicks.
+    pub(crate) fn offer_cursor(&self) {
+        let descriptor = Descriptor { address: RAM + HEAP as u64, len: 24, flags: 0, next: 0 };
+        assert!(self.ram.write(CURSOR + DESCRIPTORS, &descriptor.bytes()));
+        assert!(self.ram.write(CURSOR + AVAILABLE + 4, &[0; 2]));
+        fence(Ordering::SeqCst);
+        assert!(self.ram.write(CURSOR + AVAILABLE + 2, &1_u16.to_le_bytes()));
+        self.cursor_kick.write(1).unwrap();
+    }
+
+    /// How many requests of the cursor's queue were given back, and with which one the device wants the next kick.
+    pub(crate) fn cursor_indices(&self) -> (u16, u16) {
+        let word = |offset| {
+            let mut word = [0; 2];
+            assert!(self.ram.read(CURSOR + USED + offset, &mut word));
+            u16::from_le_bytes(word)
+        };
+        (word(2), word(4 + 8 * usize::from(QUEUE_SIZE)))
     }
 
     pub(crate) fn kick(&self) {
