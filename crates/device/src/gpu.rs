@@ -128,6 +128,13 @@ impl<C> Gpu<C> {
         entry.socket_ready(platform, (bytes, room), &mut self.workspace);
     }
 
+    /// Goes on after a time in which nothing was told here: every socket may have bytes, or room.
+    pub fn resume<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
+        for entry in self.contexts.values_mut() {
+            entry.socket_ready(platform, (true, true), &mut self.workspace);
+        }
+    }
+
     /// Takes the answer to the oldest request about the window that has none yet.
     pub fn mapped<P: Platform<Chain = C>>(&mut self, platform: &mut P, works: bool) {
         let Some(Some(Mapping { chain, header, maps })) = self.mapping.pop_front() else { return };

@@ -61,6 +61,14 @@ impl Device {
         let vring = usize::try_from(index).ok().and_then(|index| self.machine.vrings.get_mut(index));
         vring.ok_or(Error::InvalidParam)
     }
+
+    /// Goes on with what was left while the control queue stood still.
+    fn resume(&mut self) {
+        if self.machine.control().runs() {
+            self.machine.mailbox.ring();
+            self.gpu.resume(&mut self.machine);
+        }
+    }
 }
 
 /// A failure of the system on a request of the VMM's.
@@ -128,7 +136,8 @@ impl VhostUserBackendReqHandlerMut for Device {
         Ok(())
     }
 
-    /// Stops the queue. What is held stays held: a guest that was paused goes on where it was.
+    /// Stops the queue. What is held stays held, and no memory of the guest's is written: one that was paused goes on where
+    /// it was, and one that starts anew may use that memory for something else already.
     fn get_vring_base(&mut self, index: u32) -> Result<VhostUserVringState> {
         let stopped = usize::try_from(index).ok().and_then(|index| self.machine.stop_queue(index));
         let next = stopped.ok_or(Error::InvalidParam)?;
@@ -140,6 +149,7 @@ impl VhostUserBackendReqHandlerMut for Device {
         if index == 0 && !resumed {
             self.gpu.reset(&mut self.machine, "the guest's driver started anew");
         }
+        self.resume();
         Ok(())
     }
 
@@ -181,6 +191,7 @@ impl VhostUserBackendReqHandlerMut for Device {
         let vring = self.vring(index)?;
         vring.set_enabled(enable);
         vring.kick_self();
+        self.resume();
         Ok(())
     }
 

@@ -35,8 +35,13 @@ impl Mailbox {
     /// Puts a letter in. It is lost when the guest has gone.
     pub(crate) fn put(&self, mail: Mail) {
         if self.sender.send(mail).is_ok() {
-            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+            self.ring();
         }
+    }
+
+    /// Has the letters looked at that may be there.
+    pub(crate) fn ring(&self) {
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
     }
 
     /// What becomes readable when there are letters.

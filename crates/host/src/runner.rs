@@ -173,7 +173,10 @@ impl Guest {
                 let room = flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
                 let mut device = lock(&self.device);
                 let Device { gpu, machine, .. } = &mut *device;
-                gpu.socket_ready(machine, ContextKey { id, serial }, bytes, room);
+                // The guest's memory is left alone while its queue stands still; when it goes on, all sockets are tried.
+                if machine.control().runs() {
+                    gpu.socket_ready(machine, ContextKey { id, serial }, bytes, room);
+                }
             }
         }
         Ok(())
@@ -183,6 +186,10 @@ impl Guest {
         let mut device = lock(&self.device);
         let Device { gpu, machine, mail, .. } = &mut *device;
         machine.mailbox.hear();
+        // Letters are kept while there is no queue to answer by; its start is heard as another.
+        if !machine.control().runs() {
+            return;
+        }
         while let Ok(letter) = mail.try_recv() {
             match letter {
                 Mail::Opened(context, result) => gpu.opened(machine, context, result),

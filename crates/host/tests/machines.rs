@@ -33,6 +33,41 @@ fn a_guest_that_was_paused_goes_on_where_it_was() {
 }
 
 #[test]
+fn nothing_is_written_into_a_guest_whose_queue_stands_still() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    let mut channel = guest.channel(1);
+    let mut server = lab.server().accept().unwrap();
+    server.stream.send(b"before").unwrap();
+    assert_eq!(channel.receive(&mut guest).data, b"before");
+    let ticket = channel.poll(&mut guest);
+    guest.machine.front_end.get_features().unwrap();
+    let base = guest.machine.stop();
+    server.stream.send(b"behind").unwrap();
+    // The device has had the bytes before it could have heard this.
+    guest.machine.front_end.get_features().unwrap();
+    assert!(!guest.machine.is_returned(ticket.head));
+    assert_eq!(channel.message(&guest).data, b"before");
+    guest.machine.start(base);
+    assert_eq!(channel.receive(&mut guest).data, b"behind");
+}
+
+#[test]
+fn a_channel_that_opens_while_its_guest_is_paused_is_there_when_it_goes_on() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    let mut channel = guest.channel(1);
+    let base = guest.machine.stop();
+    let mut server = lab.server().accept().unwrap();
+    server.stream.send(b"said early").unwrap();
+    guest.machine.front_end.get_features().unwrap();
+    guest.machine.start(base);
+    assert_eq!(channel.receive(&mut guest).data, b"said early");
+    channel.send(&mut guest, b"heard");
+    server.stream.receive_exact(&mut [0; 5], &mut vec![]).unwrap();
+}
+
+#[test]
 fn a_queue_that_is_not_enabled_keeps_its_requests_and_holds_up_nobody() {
     let lab = Lab::new();
     let mut guest = lab.guest();
