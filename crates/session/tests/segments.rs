@@ -56,7 +56,10 @@ fn attach(run: &mut Run, name: usize) {
 
 fn image_body(wire: Wire, minor: u8, name: usize, offset: usize) -> Vec<u8> {
     match minor {
-        PUT_IMAGE => [[7; 24].as_slice(), &[24, 2, 1, 0], &wire.u32(name), &wire.u32(offset)].concat(),
+        PUT_IMAGE => {
+            let sizes: Vec<u8> = [100, 50, 0, 10, 20, 5, 0, 0].iter().flat_map(|n| wire.u16(*n)).collect();
+            [&[7; 8], &sizes[..], &[24, 2, 1, 0], &wire.u32(name), &wire.u32(offset)].concat()
+        }
         GET_IMAGE => [[7; 20].as_slice(), &wire.u32(name), &wire.u32(offset)].concat(),
         _ => [[7; 16].as_slice(), &wire.u32(name), &wire.u32(offset)].concat(),
     }
@@ -145,8 +148,7 @@ fn what_the_server_is_to_read_is_copied_first_and_the_request_passes_as_it_is() 
             run.to_host.clear();
             let put = form(PUT_IMAGE, &image_body(run.wire, PUT_IMAGE, NAME, 4096));
             run.client(&put);
-            // The set-up of this server named no formats, so no row can be measured.
-            let expected = Action::ToServer { key: 1, range: 4096..u64::MAX };
+            let expected = Action::ToServer { key: 1, range: 4096 + 4000..4096 + 6000 };
             assert_eq!((&run.to_host, &run.actions), (&put, &vec![expected]));
         });
     });
@@ -166,9 +168,7 @@ fn rows_are_measured_by_the_formats_of_the_set_up_however_it_comes() {
             assert_eq!(run.to_client, reply);
             run.learn("MIT-SHM", SHM);
             attach(&mut run, NAME);
-            let sizes: Vec<u8> = [100, 50, 0, 10, 20, 5, 0, 0].iter().flat_map(|n| wire.u16(*n)).collect();
-            let body = [&[7; 8], &sizes[..], &[24, 2, 0, 0], &wire.u32(NAME), &wire.u32(64)].concat();
-            run.client(&wire.request(SHM, PUT_IMAGE, &body));
+            run.client(&wire.request(SHM, PUT_IMAGE, &image_body(wire, PUT_IMAGE, NAME, 64)));
             assert_eq!(run.actions, [Action::ToServer { key: 1, range: 64 + 4000..64 + 6000 }]);
         }
     });
@@ -270,7 +270,7 @@ fn a_name_that_is_attached_twice_is_the_first_ones_when_the_server_refuses_the_s
     error[8] = 6;
     run.host(&error);
     run.client(&wire.request(SHM, PUT_IMAGE, &image_body(wire, PUT_IMAGE, NAME, 0)));
-    assert_eq!(run.actions, [Action::Forget { key: 2 }, Action::ToServer { key: 1, range: 0..u64::MAX }]);
+    assert_eq!(run.actions, [Action::Forget { key: 2 }, Action::ToServer { key: 1, range: 4000..6000 }]);
 }
 
 proptest! {

@@ -30,6 +30,7 @@ const ATTACH_BODY: usize = 12;
 const ATTACH_FD_BYTES: usize = 12;
 const Z_PIXMAP: u8 = 2;
 const XY_BITMAP: u8 = 0;
+const XY_PIXMAP: u8 = 1;
 
 /// An Attach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,8 @@ pub fn get_image_size(order: ByteOrder, reply: &[u8]) -> u32 {
     order.u32_at(reply, 12).unwrap_or(0)
 }
 
-/// The bytes of a segment that a PutImage reads, and maybe some more; the range may end behind the segment.
+/// The bytes of a segment that a PutImage reads, and maybe some more; the range may end behind the segment. Empty for
+/// what a server refuses without a look at the drawable: an unknown format or depth, rows that the image doesn't have.
 pub fn put_image_range(
     order: ByteOrder,
     formats: &PixmapFormats,
@@ -110,11 +112,15 @@ pub fn put_image_range(
     let (width, height, src_y, src_height) = (short(8), short(10), short(14), short(18));
     let (depth, format) = (byte(24), byte(25));
     let rows = match format {
+        _ if src_y + src_height > height => None,
+        XY_BITMAP if depth == 1 => formats.row_bytes(1, width).map(|row| 0..height * row),
+        XY_PIXMAP if formats.row_bytes(depth, 0).is_some() => {
+            formats.row_bytes(1, width).map(|row| 0..height * row * u64::from(depth))
+        }
         Z_PIXMAP => formats.row_bytes(depth, width).map(|row| src_y * row..(src_y + src_height) * row),
-        XY_BITMAP => formats.row_bytes(1, width).map(|row| 0..height * row),
-        _ => formats.row_bytes(1, width).map(|row| 0..height * row * u64::from(depth)),
+        _ => None,
     };
-    rows.map_or(offset..u64::MAX, |rows| offset + rows.start..offset + rows.end)
+    rows.map_or(offset..offset, |rows| offset + rows.start..offset + rows.end)
 }
 
 const _: () = assert!(HEADER + ATTACH_BODY - ATTACH_FD_BYTES == 4);
@@ -183,8 +189,23 @@ mod tests {
             assert_eq!(range(24, Z_PIXMAP), 4096 + 10 * 400..4096 + 15 * 400);
             assert_eq!(range(8, Z_PIXMAP), 4096 + 10 * 100..4096 + 15 * 100);
             assert_eq!(range(1, XY_BITMAP), 4096..4096 + 50 * 16);
-            assert_eq!(range(24, 1), 4096..4096 + 24 * 50 * 16);
-            assert_eq!(range(30, Z_PIXMAP), 4096..u64::MAX, "a depth that nobody knows");
+            assert_eq!(range(24, XY_PIXMAP), 4096..4096 + 24 * 50 * 16);
+        }
+    }
+
+    #[test]
+    fn a_put_image_that_a_server_refuses_reads_nothing() {
+        let formats = PixmapFormats::of(&[(1, 1, 32), (24, 32, 32)]);
+        for order in ORDERS {
+            let range = |request: &[u8]| put_image_range(order, &formats, request, HEADER);
+            for (depth, format) in [(30, Z_PIXMAP), (30, XY_PIXMAP), (24, XY_BITMAP), (24, 3), (255, 255)] {
+                assert_eq!(range(&put_image(order, depth, format)), 4096..4096, "{depth} {format}");
+            }
+            let mut request = put_image(order, 24, Z_PIXMAP);
+            request[HEADER + 18..HEADER + 20].copy_from_slice(&order.u16_bytes(40));
+            assert_eq!(range(&request), 4096 + 10 * 400..4096 + 50 * 400);
+            request[HEADER + 18..HEADER + 20].copy_from_slice(&order.u16_bytes(41));
+            assert_eq!(range(&request), 4096..4096, "more rows than there are");
         }
     }
 }

@@ -69,8 +69,12 @@ impl Wire {
     }
 
     pub(crate) fn set_up_reply(self) -> Vec<u8> {
-        let mut out = [&[1, 0][..], &self.u16(11), &self.u16(0), &self.u16(8)].concat();
+        let mut out = [&[1, 0][..], &self.u16(11), &self.u16(0), &self.u16(10)].concat();
         out.resize(40, 7);
+        // No vendor's name, and one pixmap format.
+        out[24..26].fill(0);
+        out[29] = 1;
+        out.extend([24, 32, 32, 0, 0, 0, 0, 0]);
         out
     }
 }
