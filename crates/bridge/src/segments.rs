@@ -9,6 +9,10 @@ use sys::SysvSegment;
 use sys::peer::Peer;
 use sys::sysv_segment::Permissions;
 
+/// Bytes of all System V segments of a client at once at most. A picture of 8K has 133 MB; a segment's size costs its
+/// maker nothing (`SHM_NORESERVE`), while here a request of a few bytes may have all of it copied.
+const BYTES_MAX: usize = 1 << 30;
+
 #[derive(Debug)]
 struct Shared {
     key: u64,
@@ -22,14 +26,15 @@ pub(crate) struct Segments(Vec<Shared>);
 
 impl Segments {
     /// Attaches a segment for the client at the other end of `socket`, and returns a file of its size; `None` where the
-    /// client has no right to it, or there is none.
+    /// client has no right to it, there is none, or the client's segments together were too large.
     pub(crate) fn attach(&mut self, socket: &OwnedFd, attach: Attach) -> Option<OwnedFd> {
         let client = Peer::of(socket).ok()?;
-        if !client.pid.is_none_or(shares_segments_with) {
+        if !shares_segments_with(client.pid) {
             return None;
         }
         let (segment, permissions) = SysvSegment::attach(attach.number.cast_signed()).ok()?;
-        if !may(&client, &permissions, attach.read_only) {
+        let held = self.0.iter().map(|shared| shared.segment.len());
+        if !may(&client, &permissions, attach.read_only) || !fit(held.chain([segment.len()])) {
             return None;
         }
         let file = memfd_create(c"x11bridge-segment", MemfdFlags::CLOEXEC).ok()?;
@@ -57,13 +62,19 @@ impl Segments {
     }
 }
 
-/// Whether a number means the same segment to that process and to this one. Where the system does not tell, the
-/// permissions decide alone, as they do for an X server.
-fn shares_segments_with(pid: i32) -> bool {
+/// Whether segments of these sizes are no more than one client may have.
+fn fit(mut sizes: impl Iterator<Item = usize>) -> bool {
+    sizes.try_fold(BYTES_MAX, usize::checked_sub).is_some()
+}
+
+/// Whether a number means the same segment to that process and to this one. Where the system shows only this one's
+/// namespace, the other may be any: a number of it could hit somebody else's segment here. Where it shows neither, there
+/// are none, and the permissions decide alone, as they do for an X server.
+fn shares_segments_with(pid: Option<i32>) -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/ipc")).ok();
-    match (namespace(&pid.to_string()), namespace("self")) {
-        (Some(theirs), Some(ours)) => theirs == ours,
-        _ => true,
+    match (pid.and_then(|pid| namespace(&pid.to_string())), namespace("self")) {
+        (theirs, Some(ours)) => theirs == Some(ours),
+        (theirs, None) => theirs.is_none(),
     }
 }
 
@@ -120,6 +131,20 @@ mod tests {
 
     #[test]
     fn this_process_shares_segments_with_itself() {
-        assert!(shares_segments_with(std::process::id().cast_signed()));
+        assert!(shares_segments_with(Some(std::process::id().cast_signed())));
+    }
+
+    #[test]
+    fn a_process_whose_namespace_is_not_shown_shares_no_segments() {
+        assert!(!shares_segments_with(None));
+        assert!(!shares_segments_with(Some(i32::MAX)), "no process has that number");
+    }
+
+    #[test]
+    fn segments_have_a_size_that_they_may_have_together() {
+        assert!(fit([].into_iter()) && fit([BYTES_MAX].into_iter()) && fit([1, BYTES_MAX - 1].into_iter()));
+        for sizes in [vec![BYTES_MAX + 1], vec![64 << 30], vec![BYTES_MAX, 1], vec![usize::MAX, 1]] {
+            assert!(!fit(sizes.clone().into_iter()), "{sizes:?}");
+        }
     }
 }
