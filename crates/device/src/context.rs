@@ -108,7 +108,7 @@ enum Link {
     /// Being opened elsewhere.
     Opening,
     Open(Channel),
-    /// It could not be opened.
+    /// It could not be opened, or has lost its ring.
     Failed,
 }
 
@@ -228,6 +228,22 @@ impl Context {
         })
     }
 
+    /// Ends the channel where a blob that the guest takes back is its ring: nothing is written there any more, and no
+    /// POLL can be answered. Whether it was.
+    pub fn lose_ring(&mut self, blob: &Arc<Blob>) -> bool {
+        let loses = self.ring.as_ref().is_some_and(|ring| Arc::ptr_eq(&ring.blob, blob));
+        if loses {
+            self.traffic = self.traffic();
+            // The files of a program that ends are closed in this order, its context last: no fault of anybody's.
+            let text = "the guest closed it".into();
+            self.end.get_or_insert(End { stage: Stage::Stream, errno: 0, text });
+            (self.ring, self.link, self.polled) = (None, Link::Failed, false);
+            (self.received, self.to_open) = (0, None);
+            self.arrived.clear();
+        }
+        loses
+    }
+
     fn execute(&mut self, submission: &[u8], ring: Option<u8>) -> Result<usize, SubmitError> {
         let mut commands = Commands::new(submission, Dialect::X11Bridge);
         loop {
@@ -317,7 +333,7 @@ impl Context {
     }
 
     fn init(&mut self, init: Init) -> Result<(), SubmitError> {
-        if self.ring.is_some() {
+        if !matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a second INIT" });
         }
         let id = init.channel_ring_id;
@@ -350,11 +366,12 @@ impl Context {
     }
 
     fn poll(&mut self, ring: Option<u8>) -> Result<(), SubmitError> {
-        let what = match (&self.ring, ring) {
+        let what = match (&self.link, ring) {
             // A guest that wants to know whether anybody is here.
             (_, Some(QUERY_RING)) => return Ok(()),
-            (None, _) => "a POLL before INIT",
+            (Link::Absent, _) => "a POLL before INIT",
             (_, other) if other != Some(CHANNEL_RING) => "a POLL without a fence on the channel ring",
+            _ if self.ring.is_none() => "a POLL of a ring that it took back",
             _ if self.polled => "a second POLL",
             _ => {
                 self.polled = true;
@@ -366,7 +383,7 @@ impl Context {
 
     /// How many SENDs of the batch are done; the others have to be submitted again.
     fn send(&mut self, first: &Send<'_>, batch: &Batch<'_>) -> Result<usize, SubmitError> {
-        if self.ring.is_none() {
+        if matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
         let descriptors = named(&self.resources, first)?;
@@ -386,7 +403,7 @@ impl Context {
     /// Commands about what has an id. Futexes are noted, so that a guest that shares fences finds a host that keeps its
     /// ids apart; this host watches none.
     fn track(&mut self, command: &Command<'_>) -> Result<(), SubmitError> {
-        if self.ring.is_none() {
+        if matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a command before INIT" });
         }
         let resources = &mut self.resources;

@@ -10,8 +10,10 @@ mod protocol;
 mod window;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use cross_domain::CAPSET_EXTENDED_BYTES;
+use sys::Blob;
 
 use self::blobs::{CreateBlob, Kind, Resource, Resources};
 use self::entry::{Entry, Workspace};
@@ -185,7 +187,8 @@ impl<C> Gpu<C> {
             cmd::RESOURCE_UNMAP_BLOB => return self.unmap(platform, chain, header, &workspace.scratch),
             cmd::CTX_CREATE => self.create_context(platform, &header, &workspace.scratch),
             cmd::CTX_DESTROY => self.destroy_context(platform, &header, workspace),
-            cmd::RESOURCE_UNREF => self.unref(platform, &workspace.scratch),
+            cmd::RESOURCE_UNREF => self.unref(platform, workspace),
+            cmd::RESOURCE_DETACH_BACKING => self.detach_backing(platform, workspace),
             cmd::RESOURCE_CREATE_BLOB => self.create_blob(platform, &header, &workspace.scratch),
             _ => self.answer(&header, &workspace.scratch),
         };
@@ -218,8 +221,7 @@ impl<C> Gpu<C> {
             cmd::SET_SCANOUT
             | cmd::RESOURCE_FLUSH
             | cmd::TRANSFER_TO_HOST_2D
-            | cmd::RESOURCE_ATTACH_BACKING
-            | cmd::RESOURCE_DETACH_BACKING => Ok(DONE),
+            | cmd::RESOURCE_ATTACH_BACKING => Ok(DONE),
             _ => Err(Status::Unspecified),
         }
     }
@@ -305,19 +307,48 @@ impl<C> Gpu<C> {
         blobs::host_blob(item.ok_or(Status::InvalidParameter)?, bytes)
     }
 
-    fn unref<P: Platform<Chain = C>>(&mut self, platform: &mut P, request: &[u8]) -> Answer {
-        let id = id_of(request)?;
+    fn unref<P: Platform<Chain = C>>(&mut self, platform: &mut P, workspace: &mut Workspace) -> Answer {
+        let id = id_of(&workspace.scratch)?;
         let resource = self.resources.remove(id).ok_or(Status::InvalidResource)?;
-        for entry in self.contexts.values_mut() {
-            entry.context.resources().detach(id);
-        }
-        if let Resource::Host { mapped: Some(offset), .. } = resource
-            && let Some(len) = self.window.free(offset)
-            && platform.map(MapRequest::Unmap { offset, len })
-        {
-            self.mapping.push_back(None);
+        match resource {
+            Resource::Guest { blob, .. } => self.give_back(platform, id, &blob, workspace),
+            Resource::Host { mapped: Some(offset), .. } => {
+                if let Some(len) = self.window.free(offset)
+                    && platform.map(MapRequest::Unmap { offset, len })
+                {
+                    self.mapping.push_back(None);
+                }
+            }
+            Resource::Host { mapped: None, .. } | Resource::Picture => {}
         }
         Ok(DONE)
+    }
+
+    /// The resource stays, without its memory.
+    fn detach_backing<P: Platform<Chain = C>>(
+        &mut self,
+        platform: &mut P,
+        workspace: &mut Workspace,
+    ) -> Answer {
+        let id = id_of(&workspace.scratch)?;
+        if let Some(blob) = self.resources.take_memory(id) {
+            self.give_back(platform, id, &blob, workspace);
+        }
+        Ok(DONE)
+    }
+
+    /// Leaves memory to the guest, which may use it for something else once it is told.
+    fn give_back<P: Platform<Chain = C>>(
+        &mut self,
+        platform: &mut P,
+        id: u32,
+        blob: &Arc<Blob>,
+        workspace: &mut Workspace,
+    ) {
+        for entry in self.contexts.values_mut() {
+            entry.context.resources().detach(id);
+            entry.lose(platform, blob, workspace);
+        }
     }
 
     fn map<P: Platform<Chain = C>>(&mut self, platform: &mut P, chain: C, header: Header, request: &[u8]) {

@@ -100,7 +100,7 @@ impl Resources {
         Ok(())
     }
 
-    /// Takes a blob from the context. A ring in use stays in use.
+    /// Takes a blob from the context. A ring in use stays in use, until the guest takes its memory back.
     pub fn detach(&mut self, id: u32) {
         self.blobs.remove(&id);
     }

@@ -125,12 +125,48 @@ fn a_context_uses_no_blob_that_is_not_attached_to_it() {
     assert_eq!(guest.execute(1, &init(mine)), UNSPECIFIED, "a ring that was detached");
     assert_eq!(guest.status(0x202, 1, &words(&[mine, 0])), OK_NODATA);
     assert_eq!(guest.execute(1, &init(mine)), OK_NODATA);
-    // The ring is unreferenced while it is in use.
-    assert_eq!(guest.status(0x102, 0, &words(&[mine, 0])), OK_NODATA);
+    // A ring that is detached while it is in use stays the host's: its memory is.
+    assert_eq!(guest.status(0x203, 1, &words(&[mine, 0])), OK_NODATA);
     let mut server = lab.server().accept().unwrap();
-    server.stream.send(b"into memory that is still the guest's").unwrap();
+    server.stream.send(b"into the ring").unwrap();
     let poll = guest.submit(1, &encode_poll(), Some(CHANNEL_RING));
     assert_eq!(guest.response(poll).status, OK_NODATA);
+}
+
+#[test]
+fn a_ring_whose_memory_is_taken_back_is_written_no_more_and_its_channel_ends() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    for (id, cmd) in [(1, 0x102), (2, 0x107)] {
+        let mut channel = guest.channel(id);
+        let mut server = lab.server().accept().unwrap();
+        server.stream.send(b"before").unwrap();
+        assert_eq!(channel.receive(&mut guest).data, b"before");
+        let poll = channel.poll(&mut guest);
+        let ring = guest.last_resource();
+        assert_eq!(guest.status(cmd, 0, &words(&[ring, 0])), OK_NODATA, "{cmd:#x}");
+        assert_eq!(guest.response(poll).status, OK_NODATA, "nobody waits for an answer for ever");
+        assert!(server.stream.receive_to_end().unwrap().is_empty(), "the channel is over");
+        assert_eq!(channel.message(&guest).data, b"before", "the memory is the guest's again");
+        assert_eq!(guest.execute(id, &lab::gpu::send_command(b"too late")), OK_NODATA);
+        let poll = guest.submit(id, &encode_poll(), Some(CHANNEL_RING));
+        assert_eq!(guest.response(poll).status, UNSPECIFIED);
+        let (again, _) = guest.blob(id, 4096);
+        let init = Init {
+            query_ring_id: again,
+            channel_ring_id: again,
+            channel_type: channel::X11,
+            form: InitForm::Bare,
+        };
+        assert_eq!(guest.execute(id, &init.encode().unwrap()), UNSPECIFIED, "a second channel");
+        assert_eq!(guest.destroy_context(id), OK_NODATA);
+        let reason = lab.event(|event| match event {
+            host::Event::ContextClosed { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(reason, "the guest closed it");
+    }
+    assert_alive(&lab, &mut guest, 3);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) enum Resource {
     Guest { blob: Arc<Blob>, pieces: usize },
     /// A file of the host, and where in the window it is mapped.
     Host { file: OwnedFd, bytes: u64, mapped: Option<u64> },
-    /// A picture for a scanout: there is none to show it on.
+    /// A picture for a scanout, where there is none to show it on; or what is left of a blob without memory.
     Picture,
 }
 
@@ -64,6 +64,17 @@ impl Resources {
         self.pieces += more;
         self.by_id.insert(id, resource);
         Ok(())
+    }
+
+    /// Takes the guest's memory out of a resource.
+    pub(crate) fn take_memory(&mut self, id: u32) -> Option<Arc<Blob>> {
+        let resource =
+            self.by_id.get_mut(&id).filter(|resource| matches!(resource, Resource::Guest { .. }))?;
+        let Resource::Guest { blob, pieces } = std::mem::replace(resource, Resource::Picture) else {
+            return None;
+        };
+        self.pieces -= pieces;
+        Some(blob)
     }
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<Resource> {

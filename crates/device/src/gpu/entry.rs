@@ -1,10 +1,12 @@
 //! One context of the device, and the requests that it holds.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use cross_domain::channel;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use sys::Blob;
 
 use super::platform::{ContextKey, Platform, Report};
 use super::protocol::{HEADER_BYTES, Header, Response, Status, u32_at};
@@ -201,6 +203,23 @@ impl<C> Entry<C> {
             self.room_wanted = full;
             platform.watch_room(self.key, socket, full);
         }
+    }
+
+    /// Takes note that a blob is the guest's own again. A POLL of a ring in it goes back, and so do SENDs, which lead
+    /// nowhere any more.
+    pub(crate) fn lose<P: Platform<Chain = C>>(
+        &mut self,
+        platform: &mut P,
+        blob: &Arc<Blob>,
+        workspace: &mut Workspace,
+    ) {
+        if !self.context.lose_ring(blob) {
+            return;
+        }
+        if let Some((chain, header)) = self.poll.take() {
+            platform.complete(chain, &Response::new(&header, Status::NoData, vec![]));
+        }
+        self.proceed(platform, workspace);
     }
 
     /// Ends the context: all that it holds goes back to the guest.

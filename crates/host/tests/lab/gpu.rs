@@ -134,6 +134,11 @@ impl Guest {
         self.last_resource
     }
 
+    /// The ring of the channel that was opened last.
+    pub(crate) const fn last_resource(&self) -> u32 {
+        self.last_resource
+    }
+
     pub(crate) fn create_blob(&mut self, id: u32, bytes: u64, list: &[(u64, u32)]) -> u32 {
         let entries = u32::try_from(list.len()).unwrap();
         let mut fields = blob_fields(id, 1, entries, 0, bytes);
