@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cross_domain::CAPSET_EXTENDED_BYTES;
 use sys::Blob;
 
-use self::blobs::{CreateBlob, Kind, Resource, Resources};
+use self::blobs::{CreateBlob, Kind, Mapped, Resource, Resources};
 use self::entry::{Entry, Workspace};
 use self::protocol::{cmd, display_info, u32_at, u64_at};
 use self::window::{Unfit, Window};
@@ -59,6 +59,8 @@ pub struct Gpu<C> {
     last_serial: u32,
     resources: Resources,
     window: Window,
+    /// Which mapping was the last.
+    last_mapping: u64,
     /// Requests that wait for the window, in the order of the calls; `None` where nobody waits.
     mapping: VecDeque<Option<Mapping<C>>>,
     workspace: Workspace,
@@ -69,8 +71,8 @@ pub struct Gpu<C> {
 struct Mapping<C> {
     chain: C,
     header: Header,
-    /// The resource to map; `None` to unmap.
-    maps: Option<u32>,
+    /// The resource to map, and which mapping it is; `None` to unmap.
+    maps: Option<(u32, u64)>,
 }
 
 /// What a request that is answered at once comes to.
@@ -85,6 +87,7 @@ impl<C> Gpu<C> {
             last_serial: 0,
             resources: Resources::default(),
             window: Window::new(limits.window_bytes),
+            last_mapping: 0,
             mapping: VecDeque::new(),
             workspace: Workspace::default(),
         }
@@ -140,9 +143,10 @@ impl<C> Gpu<C> {
     /// Takes the answer to the oldest request about the window that has none yet.
     pub fn mapped<P: Platform<Chain = C>>(&mut self, platform: &mut P, works: bool) {
         let Some(Some(Mapping { chain, header, maps })) = self.mapping.pop_front() else { return };
-        if let Some(Resource::Host { mapped, .. }) =
-            maps.filter(|_| !works).and_then(|id| self.resources.get(id))
-            && let Some(offset) = mapped.take()
+        // By now the resource may be another of this id, or be mapped once more.
+        if let Some((id, serial)) = maps.filter(|_| !works)
+            && let Some(Resource::Host { mapped, .. }) = self.resources.get(id)
+            && let Some(Mapped { offset, .. }) = mapped.take_if(|mapped| mapped.serial == serial)
         {
             self.window.free(offset);
         }
@@ -312,7 +316,7 @@ impl<C> Gpu<C> {
         let resource = self.resources.remove(id).ok_or(Status::InvalidResource)?;
         match resource {
             Resource::Guest { blob, .. } => self.give_back(platform, id, &blob, workspace),
-            Resource::Host { mapped: Some(offset), .. } => {
+            Resource::Host { mapped: Some(Mapped { offset, .. }), .. } => {
                 if let Some(len) = self.window.free(offset)
                     && platform.map(MapRequest::Unmap { offset, len })
                 {
@@ -353,12 +357,16 @@ impl<C> Gpu<C> {
 
     fn map<P: Platform<Chain = C>>(&mut self, platform: &mut P, chain: C, header: Header, request: &[u8]) {
         match self.begin_map(platform, request) {
-            Ok(id) => self.mapping.push_back(Some(Mapping { chain, header, maps: Some(id) })),
+            Ok(maps) => self.mapping.push_back(Some(Mapping { chain, header, maps: Some(maps) })),
             Err(status) => refuse(platform, chain, &header, status),
         }
     }
 
-    fn begin_map<P: Platform<Chain = C>>(&mut self, platform: &mut P, request: &[u8]) -> Result<u32, Status> {
+    fn begin_map<P: Platform<Chain = C>>(
+        &mut self,
+        platform: &mut P,
+        request: &[u8],
+    ) -> Result<(u32, u64), Status> {
         let id = id_of(request)?;
         let offset = u64_at(request, HEADER_BYTES + 8).ok_or(Status::InvalidParameter)?;
         let Some(Resource::Host { file, bytes, mapped }) = self.resources.get(id) else {
@@ -376,8 +384,9 @@ impl<C> Gpu<C> {
             self.window.free(offset);
             return Err(Status::Unspecified);
         }
-        *mapped = Some(offset);
-        Ok(id)
+        self.last_mapping += 1;
+        *mapped = Some(Mapped { offset, serial: self.last_mapping });
+        Ok((id, self.last_mapping))
     }
 
     fn unmap<P: Platform<Chain = C>>(&mut self, platform: &mut P, chain: C, header: Header, request: &[u8]) {
@@ -396,7 +405,7 @@ impl<C> Gpu<C> {
         let Some(Resource::Host { mapped, .. }) = self.resources.get(id_of(request)?) else {
             return Err(Status::InvalidResource);
         };
-        let offset = mapped.take().ok_or(Status::InvalidParameter)?;
+        let Mapped { offset, .. } = mapped.take().ok_or(Status::InvalidParameter)?;
         let len = self.window.free(offset).ok_or(Status::InvalidParameter)?;
         if platform.map(MapRequest::Unmap { offset, len }) { Ok(()) } else { Err(Status::Unspecified) }
     }

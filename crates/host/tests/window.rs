@@ -111,6 +111,13 @@ fn map(guest: &mut Guest, id: u32, offset: u64) -> u32 {
     response.status
 }
 
+fn map_request(id: u32, offset: u64) -> Vec<u8> {
+    let mut request = Header::default().bytes(0x208);
+    request.extend(words(&[id, 0]));
+    request.extend(offset.to_le_bytes());
+    request
+}
+
 fn unmap(guest: &mut Guest, id: u32) -> u32 {
     guest.status(0x209, 0, &words(&[id, 0]))
 }
@@ -182,6 +189,35 @@ fn places_that_are_none_or_taken_are_refused_and_never_reach_the_vmm() {
     assert_eq!(map(&mut guest, two, 0), UNSPECIFIED);
     vmm.refuses.store(false, SeqCst);
     assert_eq!(map(&mut guest, two, 0), OK_MAP_INFO);
+}
+
+#[test]
+fn a_mapping_that_fails_late_takes_nothing_from_the_one_that_came_after_it() {
+    let lab = Lab::new();
+    let (mut guest, vmm, asked) = guest_with_window(&lab);
+    let (mut channel, mut server) = channel_and_server(&lab, &mut guest);
+    let item = pass(&mut guest, &mut channel, &mut server, &file(4096));
+    let id = create(&mut guest, item, 4096).unwrap();
+    let (go_on, gate) = std::sync::mpsc::channel();
+    let refuser = Arc::clone(&vmm);
+    let mut first = true;
+    *vmm.tell.lock().unwrap() = Some(Box::new(move |_, _| {
+        if first {
+            gate.recv().unwrap();
+        }
+        refuser.refuses.store(std::mem::take(&mut first), SeqCst);
+    }));
+    let failing = guest.send(&map_request(id, 0));
+    let unmapping = guest.send(&[Header::default().bytes(0x209), words(&[id, 0])].concat());
+    let working = guest.send(&map_request(id, 4096));
+    assert_eq!(guest.destroy_context(99), INVALID_CONTEXT, "the device has taken all three");
+    go_on.send(()).unwrap();
+    assert_eq!(guest.response(failing).status, UNSPECIFIED);
+    assert_eq!(guest.response(unmapping).status, OK_NODATA);
+    assert_eq!(guest.response(working).status, OK_MAP_INFO);
+    assert_eq!(unmap(&mut guest, id), OK_NODATA, "it is still mapped");
+    let all = [Asked::Map(0, 4096), Asked::Unmap(0, 4096), Asked::Map(4096, 4096), Asked::Unmap(4096, 4096)];
+    assert_eq!(all.map(|_| asked.recv().unwrap()), all);
 }
 
 #[test]

@@ -30,9 +30,18 @@ pub(crate) enum Resource {
     /// Memory of the guest.
     Guest { blob: Arc<Blob>, pieces: usize },
     /// A file of the host, and where in the window it is mapped.
-    Host { file: OwnedFd, bytes: u64, mapped: Option<u64> },
+    Host { file: OwnedFd, bytes: u64, mapped: Option<Mapped> },
     /// A picture for a scanout, where there is none to show it on; or what is left of a blob without memory.
     Picture,
+}
+
+/// Where a file is mapped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mapped {
+    /// Offset in the window, in bytes.
+    pub(crate) offset: u64,
+    /// Which mapping it is of all that there were.
+    pub(crate) serial: u64,
 }
 
 /// All resources of the device.
