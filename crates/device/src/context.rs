@@ -504,6 +504,7 @@ mod tests {
     use super::*;
     use cross_domain::{Message, encode_poll, encode_send_header};
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use std::os::fd::AsFd;
     use sys::SharedMap;
 
     const RING: Option<u8> = Some(CHANNEL_RING);
@@ -623,6 +624,20 @@ mod tests {
         context.submit(&encode_poll(), RING).unwrap();
         assert_eq!(context.next_fence(), Some(Fence));
         assert!(message(&map).0.contains("stage: Stream, errno: 0"));
+    }
+
+    #[test]
+    fn descriptors_that_do_not_all_arrive_end_the_stream() {
+        let (mut context, there) = context();
+        let map = init(&mut context, 4096);
+        // Credentials take room that was meant for descriptors.
+        rustix::net::sockopt::set_socket_passcred(context.socket().unwrap(), true).unwrap();
+        let rights = [there.as_fd(); sys::socket::DESCRIPTORS_MAX];
+        sys::socket::send(&there, &[std::io::IoSlice::new(b"too many")], &rights).unwrap();
+        context.submit(&encode_poll(), RING).unwrap();
+        assert_eq!(context.next_fence(), Some(Fence));
+        let closed = message(&map).0;
+        assert!(closed.contains("stage: Stream, errno: 24"), "{closed}");
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl SharedMap {
     }
 
     /// Receives from a socket straight into up to `len` bytes at `at`, and appends the descriptors that came along.
-    /// `EFAULT` where the range does not lie in the mapping or is empty.
+    /// `EFAULT` where the range does not lie in the mapping or is empty, `EMFILE` where the process has no room for all
+    /// descriptors.
     pub fn receive(
         &self,
         socket: BorrowedFd<'_>,
@@ -206,7 +207,7 @@ fn message(iov: &mut [libc::iovec]) -> libc::msghdr {
     message
 }
 
-/// Receives into `iov`, and appends the descriptors that came along.
+/// Receives into `iov`, and appends the descriptors that came along; `EMFILE` where the process has no room for all.
 ///
 /// # Safety
 /// Every iovec is memory that the kernel may write to during the call, and that no reference points into.
@@ -226,6 +227,9 @@ pub(crate) unsafe fn receive_into(
     let received = usize::try_from(received).map_err(|_| last_errno());
     if received.is_ok() {
         take_rights(&message, descriptors);
+        if message.msg_flags & libc::MSG_CTRUNC != 0 {
+            return Err(Errno::MFILE);
+        }
     }
     Outcome::of(received)
 }

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
 /// Descriptors that one message can carry: the kernel's `SCM_MAX_FD`.
@@ -40,7 +40,8 @@ impl Outcome {
 
 /// Receives into `buffers`, and appends the descriptors that came along to `descriptors`.
 ///
-/// An end of stream is [`Outcome::Closed`], so `buffers` must have room for a byte.
+/// An end of stream is [`Outcome::Closed`], so `buffers` must have room for a byte. `EMFILE` where the process has no room
+/// for all of the descriptors: then the stream is of no use any more, as nobody can tell which are missing.
 pub fn receive(
     socket: impl AsFd,
     buffers: &mut [IoSliceMut<'_>],
@@ -49,13 +50,16 @@ pub fn receive(
     let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let result = recvmsg(socket, buffers, &mut control, flags).map(|received| received.bytes);
+    let result = recvmsg(socket, buffers, &mut control, flags);
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             descriptors.extend(rights);
         }
     }
-    Outcome::of(result)
+    if result.as_ref().is_ok_and(|received| received.flags.contains(ReturnFlags::CTRUNC)) {
+        return Err(Errno::MFILE);
+    }
+    Outcome::of(result.map(|received| received.bytes))
 }
 
 /// Sends from `buffers`; `descriptors` go with the first byte, if any byte goes.
@@ -114,6 +118,21 @@ mod tests {
                 assert_eq!(receive_all(&there).1.len(), count);
             }
         }
+    }
+
+    #[test]
+    fn descriptors_that_do_not_all_arrive_are_an_error() {
+        let (here, there) = pair();
+        // The sender's credentials take room that was meant for descriptors.
+        rustix::net::sockopt::set_socket_passcred(&there, true).unwrap();
+        let map = crate::SharedMap::create(4096).unwrap().0;
+        for _ in 0..2 {
+            send(&here, &[IoSlice::new(b"x")], &[here.as_fd(); DESCRIPTORS_MAX]).unwrap();
+        }
+        let mut bytes = [0; 16];
+        let received = receive(&there, &mut [IoSliceMut::new(&mut bytes)], &mut vec![]);
+        assert_eq!(received, Err(Errno::MFILE));
+        assert_eq!(map.receive(there.as_fd(), 0, 16, &mut vec![]), Err(Errno::MFILE));
     }
 
     #[test]

@@ -41,6 +41,7 @@ const SET_UP_SUCCESS: u8 = 1;
 
 const HUNG_UP: &str = "the client closed its connection";
 const ENDED: &str = "the bridge was asked to close it";
+const NO_ROOM: &str = "the bridge has too many open files to take the descriptors that the client sent";
 const SERVER_GONE: &str = "the X server closed the connection";
 const STOPPED: &str = "the bridge was stopped";
 
@@ -260,6 +261,7 @@ impl<'a> Relay<'a> {
             Ok(Outcome::Bytes(_)) => self.look(),
             Ok(Outcome::WouldBlock) if self.stopping => self.end_client(STOPPED),
             Ok(Outcome::WouldBlock) => return false,
+            Err(Errno::MFILE) => self.end_client(NO_ROOM),
             Ok(Outcome::Closed) | Err(_) => self.end_client(self.why_hung_up()),
         }
         true
