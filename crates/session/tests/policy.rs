@@ -259,3 +259,28 @@ proptest! {
         let _ = Policy::from_table(&words, names(), names(), names(), "machine".into());
     }
 }
+
+/// Denies a `ChangeProperty` unless the other side asked for it.
+fn asked_only() -> Policy {
+    let words = [0, 0, 18, 1, 10, 0, 1, 3, 0, 4, 0, 1, 0, 0];
+    Policy::from_table(&words, vec![], vec!["rule".into()], vec![], String::new()).unwrap()
+}
+
+#[test]
+fn nothing_but_a_window_of_the_other_side_makes_a_request_for_a_selection_count() {
+    support::both_orders(|order| {
+        for (requestor, counts) in
+            [(0x40_0001, true), (0x123, false), (BASE + 7, false), (0x60_0001, false), (0, false), (1, false)]
+        {
+            let (mut run, _other) = run(order, asked_only());
+            // Owner, requestor, selection, target and property.
+            let fields = [BASE + 7, requestor, 1, 31, 9].map(|word: u32| order.u32_bytes(word)).concat();
+            let event = run.wire.message(30, 0, 0, &fields);
+            run.host(&event);
+            let change = Request { opcode: 18, detail: 0, body: vec![requestor, 9, 31, 8, 0] };
+            let change = encode(order, &change, false);
+            run.client(&change);
+            assert_eq!(run.to_host == change, counts, "{requestor:#x}");
+        }
+    });
+}

@@ -7,7 +7,7 @@ use x11_wire::message::BAD_ACCESS;
 use x11_wire::request::{EXTENSION_FIRST, RequestHead};
 
 use super::quick::QuickTable;
-use super::side::{Member, Side};
+use super::side::{Member, Side, class};
 use super::test::{Ask, Sight, Subject, Test, Xi2};
 use super::{Action, Policy, Rule};
 use crate::limits::{CLIENT_HELD_MAX, REQUESTED_MAX};
@@ -167,6 +167,10 @@ impl Enforcer {
             return;
         }
         let read = |at| self.order.u32_at(event, at).unwrap_or(0);
+        // The server lets any client name any window: for the root's and its own side's, the other side has not asked.
+        if self.member.as_ref().is_none_or(|member| member.class(read(REQUESTOR)) != class::OTHER) {
+            return;
+        }
         let property = if read(PROPERTY) == 0 { read(TARGET) } else { read(PROPERTY) };
         self.requested.note(read(REQUESTOR), property);
     }
