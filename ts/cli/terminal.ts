@@ -3,6 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { Result } from 'neverthrow';
 import { exitCodeOf, type BridgeError } from '../errors.js';
+import { printable } from './units.js';
 
 /** How a sentence about a fault of our own ends. */
 export const REPORT_IT = 'this is a fault of x11bridge, please report it with what X11BRIDGE_DEBUG=1 shows';
@@ -17,9 +18,9 @@ export function shellQuoted(text: string): string {
   return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** Writes a line to stderr under the command's name. */
+/** Writes a line to stderr under the command's name. It may quote clients, guests and servers: no character of it controls a terminal. */
 export function complain(line: string): void {
-  process.stderr.write(`x11bridge: ${line}\n`);
+  process.stderr.write(`x11bridge: ${printable(line)}\n`);
 }
 
 /**

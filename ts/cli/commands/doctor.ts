@@ -6,6 +6,7 @@ import { thisMachine } from '../../doctor/machine.js';
 import { settingsOf, type Invocation } from '../invocation.js';
 import { say } from '../terminal.js';
 import { painter, type Paint } from '../paint.js';
+import { printable } from '../units.js';
 
 const COLOUR: Readonly<Record<Verdict, keyof Paint>> = { ok: 'green', note: 'yellow', fault: 'red' };
 const TITLE_WIDTH = 20;
@@ -27,6 +28,6 @@ export async function doctor({ json, ...flags }: Invocation): Promise<number> {
 }
 
 function asText({ title, verdict, cause, remedy }: Examined, paint: Paint): string {
-  const line = `${paint[COLOUR[verdict]](verdict.padEnd(6))} ${title.padEnd(TITLE_WIDTH)} ${cause}`;
-  return remedy === undefined ? line : `${line}\n${' '.repeat(TITLE_WIDTH + 8)}→ ${remedy}`;
+  const line = `${paint[COLOUR[verdict]](verdict.padEnd(6))} ${title.padEnd(TITLE_WIDTH)} ${printable(cause)}`;
+  return remedy === undefined ? line : `${line}\n${' '.repeat(TITLE_WIDTH + 8)}→ ${printable(remedy)}`;
 }
