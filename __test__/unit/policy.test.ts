@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { PRESET_NAMES } from '../../dist/config/options.js';
+import { clipboardRules } from '../../dist/policy/added-rules.js';
 import { compilePolicy } from '../../dist/policy/compile.js';
 import { loadPolicy, parsePolicy } from '../../dist/policy/load.js';
 import { PRESETS } from '../../dist/policy/presets.js';
-import { checkPolicy } from '../../dist/policy/rule.js';
+import { checkPolicy, isAbove } from '../../dist/policy/rule.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
 function problem(source: unknown): string {
@@ -70,4 +71,25 @@ describe('policies', () => {
     assert.equal(kind, 'invalid-policy');
     assert.match(message, /there is no policy mine: it is none of open/);
   });
+});
+
+describe('a limit of the clipboard', () => {
+  /** Whether a rule denies a property of this format and length, in elements, that replaces what was there. */
+  function denied(max: number, format: number, length: number): boolean {
+    return clipboardRules('both', max).some(({ when = {}, action }) => {
+      const { data_len: limit } = when;
+      return action === 'deny' && isAbove(limit) && limit.above < length && (when['format'] === undefined || when['format'] === format);
+    });
+  }
+
+  for (const max of [0, 1, 3, 4, 7, 4096, 0xffff_ffff]) {
+    it(`of ${max} bytes is one of bytes, whatever the elements`, () => {
+      for (const format of [8, 16, 32]) {
+        const most = Math.floor((max * 8) / format);
+        for (const length of [0, 1, most, most + 1, 2 * most]) assert.equal(denied(max, format, length), (length * format) / 8 > max, `${length} of ${format} bits`);
+      }
+    });
+  }
+
+  it('makes a policy', () => assert.ok(checkPolicy({ 'clipboard-max': 1000 }).andThen(compilePolicy).isOk()));
 });

@@ -41,5 +41,7 @@ export function clipboardRules(mode: ClipboardMode, max: number | undefined): re
   if (max === undefined) return rules;
   // In pieces there is no end to see.
   const outgoing = (when: Rule['when']): Rule => ({ request: 'ChangeProperty', when: { requested: true, ...when }, action: 'deny', error: 'Alloc' });
-  return [...rules, outgoing({ type: { atom: ['INCR'] } }), outgoing({ mode: [1, 2] }), outgoing({ data_len: { above: max } })];
+  // The length counts elements of 8, 16 or 32 bits; servers refuse other formats.
+  const wider = [16, 32].map((format) => outgoing({ format, data_len: { above: Math.floor((max * 8) / format) } }));
+  return [...rules, outgoing({ type: { atom: ['INCR'] } }), outgoing({ mode: [1, 2] }), ...wider, outgoing({ data_len: { above: max } })];
 }

@@ -25,7 +25,7 @@ export const CORE_REQUESTS = `
 15 QueryTree! window=id@0
 16 InternAtom!
 17 GetAtomName! atom=atom@0
-18 ChangeProperty mode=u8@detail window=id@0 property=atom@4 type=atom@8 data_len=u32@16 requested=requested@0/4
+18 ChangeProperty mode=u8@detail window=id@0 property=atom@4 type=atom@8 format=u8@12 data_len=u32@16 requested=requested@0/4
 19 DeleteProperty window=id@0 property=atom@4
 20 GetProperty! delete=u8@detail window=id@0 property=atom@4 type=atom@8
 21 ListProperties! window=id@0
