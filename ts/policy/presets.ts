@@ -71,6 +71,8 @@ const WHOLE_SCREEN: readonly Rule[] = [
     when: { window: 'root' },
     action: 'deny',
   },
+  // The selection's owner would write to it. Programs have a window of their own for that.
+  { request: 'ConvertSelection', when: { requestor: 'root' }, action: 'deny' },
   { request: DRAWING, when: { drawable: 'root' }, action: 'deny' },
   { request: ['CopyArea', 'CopyPlane'], when: { src_drawable: 'root' }, action: 'deny' },
   { request: ['CopyArea', 'CopyPlane'], when: { dst_drawable: 'root' }, action: 'deny' },
