@@ -3,7 +3,7 @@
 //! One step moves what it can in each direction; when nothing moves, the thread looks again for a while, then sleeps
 //! until a socket is ready. At most one buffer is under way in each direction: who does not read is not read from.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -38,6 +38,9 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(2);
 const REST_AFTER: Duration = Duration::from_millis(200);
 /// First byte of a set-up reply that lets the client in.
 const SET_UP_SUCCESS: u8 = 1;
+
+/// How poll says that the server has closed the connection: over TCP, that it says no more.
+const GONE: PollFlags = PollFlags::HUP.union(PollFlags::RDHUP).union(PollFlags::ERR);
 
 const HUNG_UP: &str = "the client closed its connection";
 const ENDED: &str = "the bridge was asked to close it";
@@ -159,6 +162,7 @@ impl<'a> Relay<'a> {
             }
             // Both, whatever the first says: neither direction may starve the other.
             if self.step_up() | self.step_down() {
+                self.look_for_end();
                 spinner.found();
                 self.linger_on();
             } else if !spinner.look_again() {
@@ -475,10 +479,9 @@ impl<'a> Relay<'a> {
         let awaits_its_end = self.finished && !self.channel.half_closes() && !self.client_gone;
         let client = poll_fd(&self.socket, flags);
         let client = client.or_else(|| awaits_its_end.then(|| PollFd::new(&self.socket, flags)));
-        // A client that reads nothing keeps the host's stream from its end, but not the server from giving its ids away.
-        let end = self.channel.end().filter(|_| self.ids_watched && !self.host_over);
+        let end = self.watched_end();
         let mut polled = [
-            end.as_ref().map_or_else(silent, |end| PollFd::new(end, PollFlags::empty())),
+            end.as_ref().map_or_else(silent, |end| PollFd::new(end, PollFlags::RDHUP)),
             PollFd::new(&self.shared.stop, stop),
             client.unwrap_or_else(silent),
             first.unwrap_or_else(silent),
@@ -491,15 +494,40 @@ impl<'a> Relay<'a> {
         let timeout = left.into_iter().chain(rest).min().and_then(|left| Timespec::try_from(left).ok());
         let ready = rustix::event::poll(&mut polled, timeout.as_ref());
         let [end, ..] = &polled;
-        if end.revents().contains(PollFlags::HUP) {
-            self.ids_watched = false;
-            self.session.leave();
+        if end.revents().intersects(GONE) {
+            self.give_ids_up();
         }
         self.at_rest = ready == Ok(0);
         if self.at_rest {
             self.release();
             self.watch(watch_at);
         }
+    }
+
+    /// What tells at once that the server has closed the connection, where that matters. A client that reads nothing keeps
+    /// the host's stream from its end, but not the server from giving its ids away.
+    fn watched_end(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.end().filter(|_| self.ids_watched && !self.host_over)
+    }
+
+    /// Looks whether the server has closed the connection while the client reads too little to hear it: one that keeps
+    /// sending never sleeps.
+    fn look_for_end(&mut self) {
+        if !(self.downlink.is_ready() || self.client_full) {
+            return;
+        }
+        let Some(end) = self.watched_end() else { return };
+        let mut polled = [PollFd::new(&end, PollFlags::RDHUP)];
+        let _ = rustix::event::poll(&mut polled, Some(&Timespec::default()));
+        let [end] = &polled;
+        if end.revents().intersects(GONE) {
+            self.give_ids_up();
+        }
+    }
+
+    fn give_ids_up(&mut self) {
+        self.ids_watched = false;
+        self.session.leave();
     }
 
     /// Looks after a host that may have gone without a word, when it is time to.
