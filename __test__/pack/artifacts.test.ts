@@ -57,7 +57,7 @@ describe('the packed root package', () => {
 
   it('contains what users need and nothing else', () => {
     const files = readdirSync(folder.file('package'), { recursive: true, encoding: 'utf8' }).filter((file) => statSync(folder.file(`package/${file}`)).isFile());
-    assert.deepEqual(files.filter((file) => !/^dist\/.*\.(m?js|d\.m?ts)$|^dist\/man\/x11bridge\.1$|^[^/]*\.(md|json)$|^LICENSE-/.test(file)), []);
+    assert.deepEqual(files.filter((file) => !/^dist\/.*\.(m?js|d\.m?ts)$|^dist\/man\/x11bridge\.1$|^systemd\/x11bridge@\.(service|socket)$|^[^/]*\.(md|json)$|^LICENSE-/.test(file)), []);
     const sources = files.filter((file) => /\.m?js$/.test(file)).map((file) => file.replace(/^dist/, 'ts').replace(/js$/, 'ts'));
     assert.deepEqual(sources.filter((file) => !existsSync(join(ROOT, file))), []);
     assert.ok(files.includes('dist/cli/main.js') && files.includes('LICENSE-MIT') && files.includes('README.md'));
