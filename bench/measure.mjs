@@ -26,7 +26,7 @@ const MEASURES = [
  * @param {import('../scripts/lab.mjs').Lab} lab
  * @param {string} program x11-bench
  * @param {readonly import('./contenders.mjs').Contender[]} contenders
- * @param {{ rounds: number, seconds: number, idleSeconds: number }} effort
+ * @param {{ rounds: number, seconds: number, idleSeconds?: number }} effort without `idleSeconds`, what standing connections cost is left out
  * @param {(text: string) => void} say progress
  * @returns {Promise<Map<string, Results>>} by contender's name: medians over the rounds
  */
@@ -40,9 +40,11 @@ export async function measureAll(lab, program, contenders, { rounds, seconds, id
       }
     }
   }
-  say('memory per client and wake-ups at rest');
-  for (const contender of contenders) {
-    await takeStanding(lab, program, contender, idleSeconds, /** @type {Sheet} */ (sheets.get(contender.name)));
+  if (idleSeconds !== undefined) {
+    say('memory per client and wake-ups at rest');
+    for (const contender of contenders) {
+      await takeStanding(lab, program, contender, idleSeconds, /** @type {Sheet} */ (sheets.get(contender.name)));
+    }
   }
   return new Map([...sheets].map(([name, sheet]) => [name, sheet.results()]));
 }

@@ -73,10 +73,14 @@ function number(results, contender, row) {
   return results.get(contender)?.[row] ?? Number.NaN;
 }
 
-/** @param {Results} results */
-function table(results) {
+/**
+ * The rows that were measured.
+ * @param {Results} results
+ */
+export function table(results) {
   const names = [...results.keys()];
-  const body = rows().map((row) => [ROWS[row].title, ...names.map((name) => shown(number(results, name, row), ROWS[row].digits))]);
+  const measured = rows().filter((row) => names.some((name) => !Number.isNaN(number(results, name, row))));
+  const body = measured.map((row) => [ROWS[row].title, ...names.map((name) => shown(number(results, name, row), ROWS[row].digits))]);
   return aligned([['', ...names], ...body]);
 }
 

@@ -11,9 +11,9 @@ import { ROOT, StepError } from './setup.mjs';
 import { SHIMS } from './shims.mjs';
 
 /** The command: as built here, or another build of it to be tried by the same demo and benchmark. */
-const CLI = process.env.X11BRIDGE_CLI ?? join(ROOT, 'dist/cli/main.js');
+export const CLI = process.env.X11BRIDGE_CLI ?? join(ROOT, 'dist/cli/main.js');
 /** Nothing here takes this long; it guards against hangs. */
-const HANG_GUARD_MS = 30_000;
+const HANG_GUARD_MS = 120_000;
 
 /**
  * @typedef {{ DISPLAY: string, XAUTHORITY: string }} DisplayEnv what a client needs to find its display
@@ -91,11 +91,12 @@ export class Lab {
    * @param {string} program
    * @param {readonly string[]} args
    * @param {Record<string, string>} env added to the environment
+   * @param {number} [limitMs]
    * @returns {Promise<Buffer>} what it wrote to its standard output
    */
-  async output(program, args, env) {
+  async output(program, args, env, limitMs = HANG_GUARD_MS) {
     const child = this.start(program, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
-    const limit = setTimeout(() => child.kill('SIGKILL'), HANG_GUARD_MS);
+    const limit = setTimeout(() => child.kill('SIGKILL'), limitMs);
     /** @type {Buffer[]} */
     const chunks = [];
     child.stdout?.on('data', (chunk) => chunks.push(chunk));

@@ -1,0 +1,116 @@
+// `npm run bench:vm`: what the bridge costs in a guest, over virtio-gpu and over TCP, against socat's plain byte pipe over the same TCP;
+// all in one guest, in one run.
+//
+//   npm run bench:vm -- [--quick] [--json FILE] [--check]
+//
+// A missed target ends it with exit code 1 only with --check.
+
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildTestkit, CLI, Lab } from '../scripts/lab.mjs';
+import { ROOT, runScript, setup, StepError } from '../scripts/setup.mjs';
+import { setUpVm } from '../scripts/vm-setup.mjs';
+import { busyShare } from './process-stats.mjs';
+import { ratio, table } from './report.mjs';
+
+/** In the guest, and without KVM everything takes some ten times as long as outside. */
+const EFFORT = { full: { rounds: 5, seconds: 1 }, quick: { rounds: 3, seconds: 0.3 } };
+/** The address under which a guest of QEMU's own network reaches this machine. */
+const HOST_ADDRESS = '10.0.2.2';
+/** A guard against hangs. */
+const GUEST_LIMIT_MS = 20 * 60_000;
+
+/** What a MiB of PutImage, and a round trip, may cost at most. */
+const COUNTS_MAX = { execbuffersPerMib: 20, execbuffersPerTrip: 2, eventsPerTrip: 1 };
+/** Scheduling makes two runs of the same differ by so much. */
+const TOLERANCE = 0.95;
+
+/**
+ * What the guest answers with; see vm-guest.mjs.
+ * @typedef {{ kernel: string, results: [string, import('./measure.mjs').Results][], counts: import('./vm-counts.mjs').Counts }} Answer
+ * @typedef {{ what: string, value: number, bound: string, met: boolean }} Verdict
+ */
+
+await runScript(async () => {
+  const { quick, json, check } = options();
+  await setup({ debian: ['xserver', 'peers', 'fetch'] });
+  await setUpVm();
+  const { bench } = buildTestkit();
+  const busy = await busyShare();
+  const lab = new Lab();
+  try {
+    const answer = await measureInGuest(lab, bench, quick ? EFFORT.quick : EFFORT.full);
+    const results = new Map(answer.results);
+    const verdicts = judge(results, answer.counts);
+    const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown processor', cores: cpus().length, kernel: release(), guestKernel: answer.kernel };
+    console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; the guest has Linux ${machine.guestKernel}. Others used ${Math.round(busy * 100)} % of the processors.`);
+    console.log(`\n${table(results)}\n\n${verdicts.map(sentence).join('\n')}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), counts: answer.counts, targets: verdicts }, null, 2)}\n`);
+    return check && verdicts.some(({ met }) => !met) ? 1 : 0;
+  } finally {
+    await lab.close();
+  }
+});
+
+function options() {
+  try {
+    return parseArgs({
+      options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, check: { type: 'boolean', default: false } },
+    }).values;
+  } catch (error) {
+    throw new StepError(`${/** @type {Error} */ (error).message}; the options are --quick, --json FILE and --check`);
+  }
+}
+
+/**
+ * @param {Lab} lab
+ * @param {string} bench
+ * @param {{ rounds: number, seconds: number }} effort
+ * @returns {Promise<Answer>}
+ */
+async function measureInGuest(lab, bench, effort) {
+  const host = await lab.startXvfb();
+  const port = await freePort();
+  const server = `UNIX-CONNECT:/tmp/.X11-unix/X${host.env.DISPLAY.slice(1)}`;
+  lab.start('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,fork,backlog=256,nodelay`, server], { stdio: 'ignore' });
+  const task = JSON.stringify({ bench, effort, address: HOST_ADDRESS, port, xauthority: host.env.XAUTHORITY });
+  const args = [CLI, 'vm', '--network', '--', process.execPath, join(ROOT, 'bench/vm-guest.mjs'), task];
+  return JSON.parse((await lab.output(process.execPath, args, host.env, GUEST_LIMIT_MS)).toString());
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new StepError('there is no free TCP port');
+  return address.port;
+}
+
+/**
+ * @param {Map<string, import('./measure.mjs').Results>} results
+ * @param {import('./vm-counts.mjs').Counts} counts
+ * @returns {Verdict[]}
+ */
+function judge(results, counts) {
+  const costs = Object.entries(COUNTS_MAX).map(([what, max]) => {
+    const value = counts[/** @type {keyof typeof COUNTS_MAX} */ (what)];
+    return { what, value, bound: `at most ${max}`, met: value <= max };
+  });
+  const rows = /** @type {const} */ (['roundTripP50', 'roundTripP99', 'putImage', 'getImage', 'small']);
+  const speeds = rows.map((row) => {
+    const value = ratio(results, 'virtgpu', 'socat', row);
+    return { what: `${row}, times as good as socat`, value, bound: `at least ${TOLERANCE}`, met: value >= TOLERANCE };
+  });
+  return [...costs, ...speeds];
+}
+
+/** @param {Verdict} verdict */
+function sentence({ what, value, bound, met }) {
+  return `  ${met ? 'met   ' : 'MISSED'}  ${what}: ${value.toFixed(2)} (${bound})`;
+}
