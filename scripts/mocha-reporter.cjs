@@ -1,4 +1,4 @@
-// Mocha's usual report, and the counts as JSON in the file that $MOCHA_COUNTS names.
+// Mocha's usual report, and the counts and failures as JSON in the file that $MOCHA_COUNTS names.
 
 const { writeFileSync } = require('node:fs');
 const { reporters } = require('mocha');
@@ -11,9 +11,10 @@ module.exports = class CountingReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     runner.once('end', () => {
-      const { passes, failures, pending } = this.stats;
+      const { passes, failures: failed, pending } = this.stats;
+      const failures = this.failures.map((test) => `${test.fullTitle()}: ${test.err?.message?.split('\n', 1)[0]}`);
       const file = process.env.MOCHA_COUNTS;
-      if (file) writeFileSync(file, JSON.stringify({ passed: passes, failed: failures, skipped: pending }));
+      if (file) writeFileSync(file, JSON.stringify({ passed: passes, failed, skipped: pending, failures }));
     });
   }
 };

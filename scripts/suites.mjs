@@ -65,7 +65,8 @@ export async function rustTests(args = ['--workspace'], env = {}) {
   const { output, endedWell } = await runPart('cargo', ['test', '--no-fail-fast', ...args], env);
   const results = [...output.matchAll(/^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored;/gm)];
   const counts = results.map(([, passed, failed, skipped]) => ({ passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }));
-  return honest(sum(counts), endedWell);
+  const failures = [...output.matchAll(/^---- (.+) stdout ----\n+(?:thread .*\n)?(.*)/gm)].map(([, name, why]) => `${name}: ${why}`);
+  return honest({ ...sum(counts), failures }, endedWell);
 }
 
 /**

@@ -1,6 +1,9 @@
 // Counts of what passed, failed and was skipped, and the line that every check ends with.
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/**
+ * `failures`: what failed, a line for each.
+ * @typedef {{ passed: number, failed: number, skipped: number, failures?: readonly string[] }} Counts
+ */
 
 /** Counts by part, in the order in which the parts ran. */
 export class Tally {
@@ -23,6 +26,7 @@ export class Tally {
     console.log('\nSummary');
     for (const [part, counts] of this.#parts) console.log(`  ${part.padEnd(18)}${closingLine(counts)}`);
     const total = sum(this.#parts.map(([, counts]) => counts));
+    for (const failure of total.failures) console.log(`failed: ${failure}`);
     console.log(closingLine(total));
     return total.failed > 0 || total.passed === 0 ? 1 : 0;
   }
@@ -36,7 +40,8 @@ export class Tally {
  */
 export function honest(counts, endedWell) {
   const silentFailure = counts.failed === 0 && (!endedWell || counts.passed === 0);
-  return silentFailure ? { ...counts, failed: 1 } : counts;
+  if (!silentFailure) return counts;
+  return { ...counts, failed: 1, failures: [endedWell ? 'no test ran' : 'the tests ended badly although none failed'] };
 }
 
 /**
@@ -44,8 +49,9 @@ export function honest(counts, endedWell) {
  * @returns {Counts}
  */
 export function sum(counts) {
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  for (const { passed, failed, skipped } of counts) {
+  const total = { passed: 0, failed: 0, skipped: 0, failures: /** @type {string[]} */ ([]) };
+  for (const { passed, failed, skipped, failures = [] } of counts) {
+    total.failures.push(...failures);
     total.passed += passed;
     total.failed += failed;
     total.skipped += skipped;
