@@ -26,7 +26,7 @@ export class Tally {
     console.log('\nSummary');
     for (const [part, counts] of this.#parts) console.log(`  ${part.padEnd(18)}${closingLine(counts)}`);
     const total = sum(this.#parts.map(([, counts]) => counts));
-    for (const failure of total.failures) console.log(`failed: ${failure}`);
+    for (const failure of total.failures ?? []) console.log(`failed: ${failure}`);
     console.log(closingLine(total));
     return total.failed > 0 || total.passed === 0 ? 1 : 0;
   }
