@@ -1,0 +1,25 @@
+//! Commands about what has an id.
+
+use cross_domain::Command;
+
+use super::{Context, Link, SubmitError};
+
+impl Context {
+    /// Futexes are noted, so that a guest that shares fences finds a host that keeps its
+    /// ids apart; this host watches none.
+    pub(super) fn track(&mut self, command: &Command<'_>) -> Result<(), SubmitError> {
+        if matches!(self.link, Link::Absent) {
+            return Err(SubmitError::OutOfPlace { what: "a command before INIT" });
+        }
+        let resources = &mut self.resources;
+        let (id, known) = match command {
+            Command::FutexNew(new) => (new.id, resources.add_futex(new.id).is_ok()),
+            Command::FutexSignal { id } => (*id, resources.has_futex(*id)),
+            Command::FutexDestroy { id } => (*id, resources.remove_futex(*id)),
+            Command::Write(write) => (write.identifier, false),
+            Command::ReadEventfdNew { id } | Command::ReadEventfdDestroy { id } => (*id, false),
+            _ => return Err(SubmitError::Unsupported { what: "this command" }),
+        };
+        if known { Ok(()) } else { Err(SubmitError::NoSuchItem { id }) }
+    }
+}

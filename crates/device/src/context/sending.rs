@@ -1,0 +1,45 @@
+//! What goes to the X server: SENDs, and the descriptors that they name.
+
+use std::os::fd::BorrowedFd;
+
+use cross_domain::dialect::x11bridge::Stage;
+use cross_domain::{Dialect, Identifier, IdentifierType, Send};
+
+use super::{Context, End, Link, SubmitError, raw};
+use crate::channel::Batch;
+use crate::resources::Resources;
+
+impl Context {
+    /// How many SENDs of the batch are done; the others have to be submitted again.
+    pub(super) fn send(&mut self, first: &Send<'_>, batch: &Batch<'_>) -> Result<usize, SubmitError> {
+        if matches!(self.link, Link::Absent) {
+            return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
+        }
+        let descriptors = named(&self.resources, first)?;
+        match &mut self.link {
+            Link::Opening => Ok(0),
+            // A channel that never opened, or that is over, swallows what the guest sent before it could know.
+            Link::Absent | Link::Failed => Ok(batch.len()),
+            Link::Open(_) if self.end.as_ref().is_some_and(|end| end.stage == Stage::Send) => Ok(batch.len()),
+            Link::Open(channel) => Ok(channel.send(batch, &descriptors).unwrap_or_else(|errno| {
+                let end = End { stage: Stage::Send, errno: raw(errno), text: String::new() };
+                self.end.get_or_insert(end);
+                batch.len()
+            })),
+        }
+    }
+}
+
+/// The descriptors that a SEND names.
+fn named<'a>(resources: &'a Resources, send: &Send<'_>) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
+    let resource = |identifier: Identifier| {
+        let id = identifier.id;
+        match Dialect::X11Bridge.identifier_type(identifier.id_type) {
+            Some(IdentifierType::VirtgpuBlob) => {
+                resources.imported(id).ok_or(SubmitError::NoSuchResource { id })
+            }
+            _ => Err(SubmitError::Unsupported { what: "identifiers of this type" }),
+        }
+    };
+    send.identifiers.iter().map(resource).collect()
+}
