@@ -380,7 +380,7 @@ impl<C> Gpu<C> {
             Unfit::Place => Status::InvalidParameter,
             Unfit::Full => Status::OutOfMemory,
         })?;
-        if !platform.map(MapRequest::Map { file, offset, len }) {
+        if !platform.map(MapRequest::Map { file, from: 0, offset, len }) {
             self.window.free(offset);
             return Err(Status::Unspecified);
         }

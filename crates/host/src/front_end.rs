@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::sync::mpsc::Receiver;
 
-use device::Gpu;
-use device::gpu::{FEATURES, HOST_VISIBLE, config};
 use rustix::io::Errno;
 use vhost::vhost_user::message::{
     VhostTransferStateDirection, VhostTransferStatePhase, VhostUserConfigFlags, VhostUserInflight,
@@ -17,15 +15,16 @@ use crate::event::Level;
 use crate::machine::Machine;
 use crate::mail::Mail;
 use crate::memory::REGIONS_MAX;
-use crate::vring::{Addresses, Chain, Vring};
+use crate::virtio_device::VirtioDevice;
+use crate::vring::{Addresses, Vring};
 use crate::window::WindowThread;
 
-/// What is watched besides contexts, whose numbers begin at 1 << 32.
+/// What is watched besides sockets of the device, whose numbers begin at 1 << 32.
 pub(crate) const TOKEN_STOP: u64 = 0;
 pub(crate) const TOKEN_LISTENER: u64 = 1;
 pub(crate) const TOKEN_FRONT_END: u64 = 2;
 pub(crate) const TOKEN_MAIL: u64 = 3;
-/// The control queue; the next one is the cursor's.
+/// The first queue; the next ones follow.
 pub(crate) const TOKEN_QUEUE: u64 = 4;
 
 const INDIRECT_DESCRIPTORS: u64 = 1 << 28;
@@ -37,24 +36,21 @@ const REFUSED: Error = Error::InvalidOperation("the device does not offer this")
 
 /// One guest's device.
 #[derive(Debug)]
-pub(crate) struct Device {
-    pub(crate) gpu: Gpu<Chain>,
+pub(crate) struct Device<D> {
+    pub(crate) virtio: D,
     pub(crate) machine: Machine,
     pub(crate) mail: Receiver<Mail>,
-    pub(crate) scanouts: u32,
-    pub(crate) window_bytes: u64,
     protocol_features: u64,
 }
 
-impl Device {
-    pub(crate) const fn new(
-        gpu: Gpu<Chain>,
-        machine: Machine,
-        mail: Receiver<Mail>,
-        scanouts: u32,
-        window_bytes: u64,
-    ) -> Self {
-        Self { gpu, machine, mail, scanouts, window_bytes, protocol_features: 0 }
+impl<D: VirtioDevice> Device<D> {
+    pub(crate) const fn new(virtio: D, machine: Machine, mail: Receiver<Mail>) -> Self {
+        Self { virtio, machine, mail, protocol_features: 0 }
+    }
+
+    /// Whether the device does its work.
+    pub(crate) fn runs(&self) -> bool {
+        self.machine.runs(D::MAIN_QUEUE)
     }
 
     fn vring(&mut self, index: u32) -> Result<&mut Vring> {
@@ -62,11 +58,11 @@ impl Device {
         vring.ok_or(Error::InvalidParam)
     }
 
-    /// Goes on with what was left while the control queue stood still.
+    /// Goes on with what was left while the main queue stood still.
     fn resume(&mut self) {
-        if self.machine.control().runs() {
+        if self.runs() {
             self.machine.mailbox.ring();
-            self.gpu.resume(&mut self.machine);
+            self.virtio.resume(&mut self.machine);
         }
     }
 }
@@ -76,7 +72,7 @@ fn os(errno: Errno) -> Error {
     Error::ReqHandlerError(errno.into())
 }
 
-impl VhostUserBackendReqHandlerMut for Device {
+impl<D: VirtioDevice> VhostUserBackendReqHandlerMut for Device<D> {
     fn set_owner(&mut self) -> Result<()> {
         Ok(())
     }
@@ -86,12 +82,12 @@ impl VhostUserBackendReqHandlerMut for Device {
     }
 
     fn reset_device(&mut self) -> Result<()> {
-        self.gpu.reset(&mut self.machine, "the virtual machine was reset");
+        self.virtio.reset(&mut self.machine, "the virtual machine was reset");
         Ok(())
     }
 
     fn get_features(&mut self) -> Result<u64> {
-        Ok(FEATURES | INDIRECT_DESCRIPTORS | EVENT_IDX | PROTOCOL_FEATURES | VERSION_1)
+        Ok(D::FEATURES | INDIRECT_DESCRIPTORS | EVENT_IDX | PROTOCOL_FEATURES | VERSION_1)
     }
 
     fn set_features(&mut self, features: u64) -> Result<()> {
@@ -146,8 +142,8 @@ impl VhostUserBackendReqHandlerMut for Device {
 
     fn set_vring_kick(&mut self, index: u8, fd: Option<File>) -> Result<()> {
         let resumed = self.machine.start_queue(index.into(), fd).map_err(os)?;
-        if index == 0 && !resumed {
-            self.gpu.reset(&mut self.machine, "the guest's driver started anew");
+        if usize::from(index) == D::MAIN_QUEUE && !resumed {
+            self.virtio.reset(&mut self.machine, "the guest's driver started anew");
         }
         self.resume();
         Ok(())
@@ -196,7 +192,7 @@ impl VhostUserBackendReqHandlerMut for Device {
     }
 
     fn get_config(&mut self, offset: u32, size: u32, _flags: VhostUserConfigFlags) -> Result<Vec<u8>> {
-        let config = config(self.scanouts);
+        let config = self.virtio.config();
         let offset = usize::try_from(offset).map_err(|_| Error::InvalidParam)?;
         let mut out = config.get(offset..).ok_or(Error::InvalidParam)?.to_vec();
         out.resize(usize::try_from(size).map_err(|_| Error::InvalidParam)?, 0);
@@ -212,7 +208,7 @@ impl VhostUserBackendReqHandlerMut for Device {
         let has = |feature: VhostUserProtocolFeatures| self.protocol_features & feature.bits() != 0;
         backend.set_reply_ack_flag(has(VhostUserProtocolFeatures::REPLY_ACK));
         backend.set_shmem_flag(has(VhostUserProtocolFeatures::SHMEM));
-        match WindowThread::start(backend, self.machine.mailbox.clone()) {
+        match WindowThread::start(backend, D::SHMID, self.machine.mailbox.clone()) {
             Ok(thread) => self.machine.window = Some(thread),
             Err(error) => {
                 let message = format!("no thread could be started to map memory into the guest: {error}");
@@ -269,10 +265,8 @@ impl VhostUserBackendReqHandlerMut for Device {
     }
 
     fn get_shmem_config(&mut self) -> Result<VhostUserShMemConfig> {
-        let mut sizes = [0; HOST_VISIBLE as usize + 1];
-        if let Some(size) = sizes.last_mut() {
-            *size = self.window_bytes;
-        }
+        let mut sizes = vec![0; usize::from(D::SHMID)];
+        sizes.push(self.virtio.window_bytes());
         Ok(VhostUserShMemConfig::new(1, &sizes))
     }
 

@@ -1,10 +1,8 @@
 //! A host half: starts to listen, tells what happens, and takes everything down again.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use device::Limits;
@@ -12,12 +10,12 @@ use device::gpu::{CONTEXTS_DEFAULT, CONTEXTS_MAX};
 use display::DisplayName;
 use events::Events;
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::gpu_device::GpuDevice;
 use crate::listen::Listener;
-use crate::runner::Runner;
+use crate::service::Service;
 use crate::x_server::XServer;
 
 /// Bytes of the window in which the guest sees memory of the host.
@@ -82,16 +80,13 @@ pub(crate) struct Shared {
     pub(crate) events: Events<Event>,
     /// Readable from the moment on that the host half closes; never read.
     pub(crate) stop: OwnedFd,
-    /// The VMM that is connected, to be cut off when the host half closes: it may have stopped in the middle of a
-    /// message.
-    pub(crate) front_end: Mutex<Option<UnixStream>>,
 }
 
 /// A running host half. Dropping it closes it.
 #[derive(Debug)]
 pub struct Host {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    gpu: Service,
     socket: PathBuf,
 }
 
@@ -103,7 +98,7 @@ impl Host {
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let stop = stop.map_err(os("making an eventfd"))?;
         let listener = Listener::bind(&options.socket)?;
-        let shared = Arc::new(Shared { events: Events::new(notify), stop, front_end: Mutex::default() });
+        let shared = Arc::new(Shared { events: Events::new(notify), stop });
         let limits = Limits { contexts: options.contexts_max, window_bytes: WINDOW_BYTES };
         let x_server = XServer {
             display: Arc::new(options.host_display),
@@ -112,12 +107,10 @@ impl Host {
             opening_max: options.contexts_max,
             opening: Arc::default(),
         };
-        let runner = Runner::new(Arc::clone(&shared), listener, x_server, limits, options.scanouts);
-        let runner = runner.map_err(os("making an epoll"))?;
-        let thread = std::thread::Builder::new().name("x11bridge-host".into()).spawn(move || runner.run());
-        let thread = thread
-            .map_err(|error| os("starting a thread")(Errno::from_io_error(&error).unwrap_or(Errno::AGAIN)))?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)), socket: options.socket })
+        let scanouts = options.scanouts;
+        let make = move || GpuDevice::new(x_server.clone(), limits, scanouts);
+        let gpu = Service::start("x11bridge-host", &shared, listener, make)?;
+        Ok(Self { shared, gpu, socket: options.socket })
     }
 
     /// Where it listens.
@@ -133,16 +126,7 @@ impl Host {
     /// Ends all contexts, cuts the VMM off and removes the socket. Idempotent.
     pub fn close(&self) {
         let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
-        let front_end = self.shared.front_end.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(front_end) = &*front_end {
-            let _ = front_end.shutdown(std::net::Shutdown::Both);
-        }
-        drop(front_end);
-        // Held while waiting, so that every call returns only when the socket is gone.
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
-            let _ = thread.join();
-        }
+        self.gpu.end();
     }
 }
 

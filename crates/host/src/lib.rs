@@ -7,15 +7,19 @@
 //! as long as it takes: connecting to the X server, and asking the VMM to map memory.
 #![forbid(unsafe_code)]
 
+mod chain;
 mod error;
 mod event;
 mod front_end;
+mod gpu_device;
 mod host;
 mod listen;
 mod machine;
 mod mail;
 mod memory;
 mod runner;
+mod service;
+mod virtio_device;
 mod vring;
 mod window;
 mod x_server;

@@ -6,64 +6,63 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use device::gpu::{ContextKey, Report};
-use device::{Gpu, Limits, Platform};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use vhost::vhost_user::{BackendReqHandler, Error as VhostError};
 
-use crate::event::{Event, Level};
+use crate::event::Level;
 use crate::front_end::{Device, TOKEN_FRONT_END, TOKEN_LISTENER, TOKEN_MAIL, TOKEN_QUEUE, TOKEN_STOP};
 use crate::host::Shared;
 use crate::listen::Listener;
 use crate::machine::Machine;
-use crate::mail::{Mail, Mailbox};
-use crate::memory::Memory;
-use crate::vring::{Chain, Vring};
-use crate::x_server::XServer;
+use crate::mail::Mailbox;
+use crate::virtio_device::VirtioDevice;
+use crate::vring::Vring;
 
 /// Events that are taken at once.
 const EVENTS_MAX: usize = 64;
 /// Requests that are taken before other events get their turn.
 const REQUESTS_AT_ONCE: usize = 256;
 
-/// Everything of the thread.
+/// Everything of the thread. `make` makes the device of each guest.
 #[derive(Debug)]
-pub(crate) struct Runner {
+pub(crate) struct Runner<F> {
     shared: Arc<Shared>,
     listener: Listener,
     epoll: Arc<OwnedFd>,
-    x_server: XServer,
-    limits: Limits,
-    scanouts: u32,
+    front_end: FrontEnd,
+    make: F,
 }
+
+/// The VMM that is connected to a device, to be cut off when the host half closes: it may have stopped in the middle of a
+/// message.
+pub(crate) type FrontEnd = Arc<Mutex<Option<UnixStream>>>;
 
 /// A VMM that is connected.
-struct Guest {
-    device: Arc<Mutex<Device>>,
-    front_end: BackendReqHandler<Mutex<Device>>,
+struct Guest<D: VirtioDevice> {
+    device: Arc<Mutex<Device<D>>>,
+    front_end: BackendReqHandler<Mutex<Device<D>>>,
 }
 
-impl Runner {
+impl<D: VirtioDevice, F: Fn() -> D> Runner<F> {
     pub(crate) fn new(
         shared: Arc<Shared>,
         listener: Listener,
-        x_server: XServer,
-        limits: Limits,
-        scanouts: u32,
+        front_end: FrontEnd,
+        make: F,
     ) -> Result<Self, Errno> {
         let epoll = Arc::new(epoll::create(CreateFlags::CLOEXEC)?);
         let watch =
             |fd: BorrowedFd<'_>, token| epoll::add(&epoll, fd, EventData::new_u64(token), EventFlags::IN);
         watch(shared.stop.as_fd(), TOKEN_STOP)?;
         watch(listener.socket(), TOKEN_LISTENER)?;
-        Ok(Self { shared, listener, epoll, x_server, limits, scanouts })
+        Ok(Self { shared, listener, epoll, front_end, make })
     }
 
     /// Serves one VMM after another until the host half closes.
     pub(crate) fn run(self) {
-        let mut guest: Option<Guest> = None;
+        let mut guest: Option<Guest<D>> = None;
         loop {
             let mut room = [MaybeUninit::uninit(); EVENTS_MAX];
             // Nothing but a signal can come between.
@@ -96,7 +95,7 @@ impl Runner {
         }
     }
 
-    fn accept(&self, guest: &mut Option<Guest>) {
+    fn accept(&self, guest: &mut Option<Guest<D>>) {
         let Ok(socket) = accept_with(self.listener.socket(), SocketFlags::CLOEXEC) else { return };
         if guest.is_some() {
             let message =
@@ -107,7 +106,7 @@ impl Runner {
         match self.meet(UnixStream::from(socket)) {
             Ok(met) => {
                 *guest = Some(met);
-                self.shared.events.push(Event::GuestConnected { pid });
+                self.shared.events.push(D::connected(pid));
             }
             Err(errno) => {
                 let message = format!("a virtual machine monitor could not be served: {errno}");
@@ -116,7 +115,7 @@ impl Runner {
         }
     }
 
-    fn meet(&self, stream: UnixStream) -> Result<Guest, Errno> {
+    fn meet(&self, stream: UnixStream) -> Result<Guest<D>, Errno> {
         let (mailbox, mail) = Mailbox::new()?;
         let watch = |fd: BorrowedFd<'_>, token| {
             epoll::add(&self.epoll, fd, EventData::new_u64(token), EventFlags::IN)
@@ -125,37 +124,26 @@ impl Runner {
         watch(stream.as_fd(), TOKEN_FRONT_END)?;
         let failed = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
         let stays = stream.try_clone().map_err(failed)?;
-        let machine = Machine {
-            epoll: Arc::clone(&self.epoll),
-            memory: Memory::default(),
-            vrings: [Vring::new()?, Vring::new()?],
-            x_server: self.x_server.clone(),
-            window: None,
-            mailbox,
-            shared: Arc::clone(&self.shared),
-            refusals: 0,
-        };
-        let gpu = Gpu::new(self.limits);
-        let device = Device::new(gpu, machine, mail, self.scanouts, self.limits.window_bytes);
-        let device = Arc::new(Mutex::new(device));
+        let machine = Machine::new(Arc::clone(&self.epoll), D::QUEUES, mailbox, Arc::clone(&self.shared))?;
+        let device = Arc::new(Mutex::new(Device::new((self.make)(), machine, mail)));
         let front_end = BackendReqHandler::from_stream(stream, Arc::clone(&device));
-        *lock(&self.shared.front_end) = Some(stays);
+        *lock(&self.front_end) = Some(stays);
         Ok(Guest { device, front_end })
     }
 
-    fn part(&self, guest: &mut Option<Guest>, reason: &str) {
+    fn part(&self, guest: &mut Option<Guest<D>>, reason: &str) {
         let Some(guest) = guest.take() else { return };
-        *lock(&self.shared.front_end) = None;
+        *lock(&self.front_end) = None;
         let mut device = lock(&guest.device);
-        let Device { gpu, machine, .. } = &mut *device;
+        let Device { virtio, machine, .. } = &mut *device;
         machine.stop();
-        gpu.reset(machine, "the virtual machine is gone");
+        virtio.reset(machine, "the virtual machine is gone");
         drop(device);
-        self.shared.events.push(Event::GuestDisconnected { reason: reason.to_owned() });
+        self.shared.events.push(D::disconnected(reason));
     }
 }
 
-impl Guest {
+impl<D: VirtioDevice> Guest<D> {
     /// Takes one event. An error ends the guest's connection.
     fn serve(&mut self, token: u64, flags: EventFlags) -> Result<(), String> {
         match token {
@@ -163,54 +151,33 @@ impl Guest {
             // closing the host half ends the wait.
             TOKEN_FRONT_END => return self.front_end.handle_request().map_err(|error| why(&error)),
             TOKEN_MAIL => self.read_mail(),
-            TOKEN_QUEUE => self.serve_control(),
-            token if token == TOKEN_QUEUE + 1 => self.serve_cursor(),
-            token => {
-                let [id, serial] =
-                    [token, token >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
-                let bytes =
-                    flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-                let room = flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
-                let mut device = lock(&self.device);
-                let Device { gpu, machine, .. } = &mut *device;
-                // The guest's memory is left alone while its queue stands still; when it goes on, all sockets are tried.
-                if machine.control().runs() {
-                    gpu.socket_ready(machine, ContextKey { id, serial }, bytes, room);
+            token => match token.checked_sub(TOKEN_QUEUE).and_then(|index| usize::try_from(index).ok()) {
+                Some(index) if index < D::QUEUES => lock(&self.device).take_requests(index),
+                _ => {
+                    let mut device = lock(&self.device);
+                    // The guest's memory is left alone while its queue stands still; when it goes on, all sockets are
+                    // tried.
+                    if device.runs() {
+                        let Device { virtio, machine, .. } = &mut *device;
+                        virtio.ready(machine, token, flags);
+                    }
                 }
-            }
+            },
         }
         Ok(())
     }
 
     fn read_mail(&self) {
         let mut device = lock(&self.device);
-        let Device { gpu, machine, mail, .. } = &mut *device;
-        machine.mailbox.hear();
+        device.machine.mailbox.hear();
         // Letters are kept while there is no queue to answer by; its start is heard as another.
-        if !machine.control().runs() {
+        if !device.runs() {
             return;
         }
+        let Device { virtio, machine, mail, .. } = &mut *device;
         while let Ok(letter) = mail.try_recv() {
-            match letter {
-                Mail::Opened(context, result) => gpu.opened(machine, context, result),
-                Mail::Mapped(works) => gpu.mapped(machine, works),
-            }
+            virtio.letter(machine, letter);
         }
-    }
-
-    fn serve_control(&self) {
-        let mut device = lock(&self.device);
-        let Device { gpu, machine, .. } = &mut *device;
-        take_requests(machine, Machine::control, |machine, chain| gpu.request(machine, chain));
-    }
-
-    /// There is no cursor to show: its requests are given back as they are.
-    fn serve_cursor(&self) {
-        let mut device = lock(&self.device);
-        take_requests(&mut device.machine, Machine::cursor, |machine, chain| {
-            let view = machine.memory.view();
-            machine.cursor().give_back(&view, chain.head_index(), 0);
-        });
     }
 
     /// Tells the guest of everything that was given back.
@@ -224,37 +191,39 @@ impl Guest {
     }
 }
 
-/// Takes what is in a queue, and asks for kicks once there is no more.
-fn take_requests(
-    machine: &mut Machine,
-    queue: impl Fn(&mut Machine) -> &mut Vring,
-    mut serve: impl FnMut(&mut Machine, Chain),
-) {
-    queue(machine).hear_kick();
-    if !queue(machine).runs() {
-        return;
-    }
-    let mut taken = 0;
-    loop {
-        let view = machine.memory.view();
-        queue(machine).want_kicks(false, &view);
-        while taken < REQUESTS_AT_ONCE
-            && let Some(chain) = queue(machine).pop(&view)
-        {
-            taken += 1;
-            serve(machine, chain);
+impl<D: VirtioDevice> Device<D> {
+    /// Takes what is in a queue, and asks for kicks once there is no more.
+    fn take_requests(&mut self, index: usize) {
+        let Self { virtio, machine, .. } = self;
+        let mut taken = 0;
+        let Some(vring) = machine.vrings.get_mut(index) else { return };
+        vring.hear_kick();
+        if !vring.runs() {
+            return;
         }
-        let more = queue(machine).want_kicks(true, &view);
-        if taken >= REQUESTS_AT_ONCE {
-            return queue(machine).kick_self();
+        loop {
+            let view = machine.memory.view();
+            let Some(vring) = machine.vrings.get_mut(index) else { return };
+            vring.want_kicks(false, &view);
+            while taken < REQUESTS_AT_ONCE
+                && let Some(chain) = machine.vrings.get_mut(index).and_then(|vring| vring.pop(&view))
+            {
+                taken += 1;
+                virtio.request(machine, index, chain);
+            }
+            let Some(vring) = machine.vrings.get_mut(index) else { return };
+            let more = vring.want_kicks(true, &view);
+            if taken >= REQUESTS_AT_ONCE {
+                return vring.kick_self();
+            }
+            if !more {
+                break;
+            }
         }
-        if !more {
-            break;
+        if machine.vrings.get(index).is_some_and(Vring::is_broken) {
+            let why = "a queue of the guest promises requests that it does not have: none is taken until its driver starts anew";
+            machine.refused(why.into());
         }
-    }
-    if queue(machine).is_broken() {
-        let why = "a queue of the guest promises requests that it does not have: none is taken until its driver starts anew";
-        machine.report(Report::Refused(why.into()));
     }
 }
 

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
-use virtio_queue::{DescriptorChain, Queue, QueueT};
+use virtio_queue::{Queue, QueueT};
 use vm_memory::GuestAddress;
 
+use crate::chain::Chain;
 use crate::memory::{Memory, View};
 
 /// Entries of a queue at most, QEMU's own limit.
 pub(crate) const SIZE_MAX: u16 = 1024;
-
-/// A request, with the memory that it lies in.
-pub(crate) type Chain = DescriptorChain<Arc<View>>;
 
 /// Where a queue lies, in the VMM's address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +156,7 @@ impl Vring {
         if !self.runs() {
             return None;
         }
-        let chain = self.queue.pop_descriptor_chain(Arc::clone(view));
+        let chain = self.queue.pop_descriptor_chain(Arc::clone(view)).map(Chain::new);
         let breaks = self.promise == Promise::Given && chain.is_none();
         self.promise = if breaks { Promise::Broken } else { Promise::None };
         chain

@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use device::gpu::{HOST_VISIBLE, MapRequest};
+use device::gpu::MapRequest;
 use vhost::vhost_user::message::{VhostUserMMap, VhostUserMMapFlags};
 use vhost::vhost_user::{Backend, VhostUserFrontendReqHandler};
 
@@ -19,10 +19,10 @@ pub(crate) struct WindowThread {
 
 impl WindowThread {
     /// Starts the thread on the VMM's channel for requests of devices.
-    pub(crate) fn start(backend: Backend, mailbox: Mailbox) -> std::io::Result<Self> {
+    pub(crate) fn start(backend: Backend, shmid: u8, mailbox: Mailbox) -> std::io::Result<Self> {
         let (requests, receiver) = channel();
         let thread = std::thread::Builder::new().name("x11bridge-window".into());
-        thread.spawn(move || serve(&backend, &receiver, &mailbox))?;
+        thread.spawn(move || serve(&backend, shmid, &receiver, &mailbox))?;
         Ok(Self { requests })
     }
 
@@ -32,23 +32,22 @@ impl WindowThread {
     }
 }
 
-fn serve(backend: &Backend, requests: &Receiver<MapRequest>, mailbox: &Mailbox) {
-    while let Ok(request) = requests.recv() {
-        let works = match request {
-            MapRequest::Map { file, offset, len } => backend.shmem_map(&range(offset, len), &file),
-            MapRequest::Unmap { offset, len } => backend.shmem_unmap(&range(offset, len)),
-        };
-        mailbox.put(Mail::Mapped(works.is_ok()));
-    }
-}
-
-fn range(shm_offset: u64, len: u64) -> VhostUserMMap {
-    VhostUserMMap {
-        shmid: HOST_VISIBLE,
+fn serve(backend: &Backend, shmid: u8, requests: &Receiver<MapRequest>, mailbox: &Mailbox) {
+    let range = |shm_offset, len, fd_offset| VhostUserMMap {
+        shmid,
         padding: [0; 7],
-        fd_offset: 0,
+        fd_offset,
         shm_offset,
         len,
         flags: VhostUserMMapFlags::WRITABLE.bits(),
+    };
+    while let Ok(request) = requests.recv() {
+        let works = match request {
+            MapRequest::Map { file, from, offset, len } => {
+                backend.shmem_map(&range(offset, len, from), &file)
+            }
+            MapRequest::Unmap { offset, len } => backend.shmem_unmap(&range(offset, len, 0)),
+        };
+        mailbox.put(Mail::Mapped(works.is_ok()));
     }
 }

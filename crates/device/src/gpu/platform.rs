@@ -52,10 +52,12 @@ pub struct ContextKey {
 /// What is to happen in the window.
 #[derive(Debug)]
 pub enum MapRequest {
-    /// Map a file's first `len` bytes.
+    /// Map `len` bytes of a file.
     Map {
         /// The file.
         file: OwnedFd,
+        /// Where they begin in it, in bytes.
+        from: u64,
         /// Offset in the window, in bytes.
         offset: u64,
         /// Bytes.
