@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { startBridge, type Bridge, type BridgeOptions, type ClientClosed, type ClientConnected, type LiveOptions } from 'x11bridge';
-import { displayFiles, exists, ROOT } from '../support/command.js';
+import { Belongings, displayFiles, exists, ROOT, unusedDisplay } from '../support/command.js';
 import { eventually, finish, Running } from '../support/processes.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
@@ -26,7 +26,7 @@ describe('a bridge', () => {
     const client = await finish('xdpyinfo', [], { env: clientEnv(bridge) });
     assert.equal(client.code, 0, client.stderr);
     await eventually('the client is reported', () => closed.length === 1);
-    assert.deepEqual([connected[0]?.client, connected[0]?.program], [1, 'xdpyinfo']);
+    assert.deepEqual([connected[0]?.client, connected[0]?.program], [closed[0]?.client, 'xdpyinfo']);
     assert.ok((closed[0]?.totals.requests ?? 0) > 10);
     const stats = bridge.stats();
     assert.deepEqual([stats.clients, stats.clientsTotal, stats.clientsRefused, stats.panics], [0, 1, 0, 0]);
@@ -41,9 +41,9 @@ describe('a bridge', () => {
     assert.match(bridge.channelReason, /^[^\n]+$/);
     assert.equal(bridge.socketPath, socket);
     assert.deepEqual(bridge.env, { DISPLAY: bridge.display, XAUTHORITY: bridge.xauthority });
-    assert.deepEqual([socket, lock, bridge.xauthority ?? ''].map(exists), [true, true, true]);
+    const belongings = new Belongings([socket, lock, bridge.xauthority ?? '']);
     await bridge.close();
-    assert.deepEqual([socket, lock, bridge.xauthority ?? ''].map(exists), [false, false, false]);
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('closes once however often it is asked to, and its counts stay readable', async () => {
@@ -98,13 +98,12 @@ describe('a bridge', () => {
   });
 
   it('closes at the end of an "await using" scope', async () => {
-    let socket: string;
+    let belongings: Belongings;
     {
       await using bridge = await started();
-      socket = bridge.socketPath;
-      assert.ok(exists(socket));
+      belongings = new Belongings([bridge.socketPath]);
     }
-    assert.ok(!exists(socket));
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('does not start when its signal is aborted already', async () => {
@@ -115,9 +114,10 @@ describe('a bridge', () => {
   it('closes when its signal is aborted', async () => {
     const controller = new AbortController();
     const bridge = await started({ signal: controller.signal });
+    const belongings = new Belongings([bridge.socketPath]);
     controller.abort();
     await bridge.closed;
-    assert.ok(!exists(bridge.socketPath));
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('leaves no listener on the signal of somebody who goes on living', async () => {
@@ -205,7 +205,7 @@ describe('a bridge', () => {
     ['dies of an exception', `setImmediate(() => { throw new Error('made up') })`],
   ] as const) {
     it(`takes its display down when the process ${how} with it open`, async () => {
-      const code = `require('x11bridge').startBridge({ hostDisplay: ':0' }).then(({ value }) => {
+      const code = `require('x11bridge').startBridge({ hostDisplay: ':0', display: '${unusedDisplay()}' }).then(({ value }) => {
         console.log(JSON.stringify([value.socketPath, '/tmp/.X' + value.display.slice(1) + '-lock', value.xauthority])); ${ending} });`;
       const { stdout } = await finish(process.execPath, ['--eval', code], { cwd: ROOT });
       const files = JSON.parse(stdout) as string[];

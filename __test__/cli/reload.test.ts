@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { COMMAND, displayFiles, exists, jsonLines, startServe } from '../support/command.js';
+import { COMMAND, displayFiles, exists, jsonLines, startServe, unusedDisplay } from '../support/command.js';
 import { finish, type Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -83,7 +83,7 @@ describe('a reload by SIGHUP', () => {
 
   it('is not what a closed terminal asks for: that ends the bridge, with 0 and nothing left', async () => {
     configure();
-    const { code, stdout } = await finish('python3', ['-c', TERMINAL, process.execPath, COMMAND, 'serve', '--config', file]);
+    const { code, stdout } = await finish('python3', ['-c', TERMINAL, process.execPath, COMMAND, 'serve', '--config', file, '--display', unusedDisplay()]);
     assert.equal(code, 0);
     const [, display = '', xauthority = ''] = /^export DISPLAY=(\S+) XAUTHORITY=(\S+)$/m.exec(stdout) ?? [];
     assert.match(display, /^:\d+$/);

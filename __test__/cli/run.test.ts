@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { assertOneSentence, COMMAND, displayFiles, exists, jsonLines, startX11bridge, x11bridge } from '../support/command.js';
+import { assertOneSentence, COMMAND, displayFiles, exists, jsonLines, startX11bridge, unusedDisplay, x11bridge } from '../support/command.js';
 import { finish, Running, type Finished } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -43,10 +43,11 @@ describe('run', () => {
   });
 
   it('gives its child a display and a cookie file that work, and removes both afterwards', async () => {
-    const { code, stdout, stderr } = await run('--', 'sh', '-c', 'echo $DISPLAY $XAUTHORITY; xdpyinfo | head -n 1');
+    const asked = unusedDisplay();
+    const { code, stdout, stderr } = await run('--display', asked, '--', 'sh', '-c', 'echo $DISPLAY $XAUTHORITY; xdpyinfo | head -n 1');
     assert.equal(code, 0, stderr);
     const [, display = '', xauthority = '', name] = /^(:\d+) (\/\S+)\n(.*)\n$/.exec(stdout) ?? [];
-    assert.notEqual(display, server.display);
+    assert.equal(display, asked);
     assert.equal(name, `name of display:    ${display}`);
     const { socket, lock } = displayFiles(display);
     assert.deepEqual([socket, lock, xauthority].filter(exists), []);

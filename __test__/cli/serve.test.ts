@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
-import { displayFiles, exists, jsonLines, startServe, startX11bridge, type Ready } from '../support/command.js';
+import { Belongings, displayFiles, jsonLines, startServe, startX11bridge, unusedDisplay, type Ready } from '../support/command.js';
 import { finish } from '../support/processes.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
@@ -16,7 +16,7 @@ describe('serve', () => {
   const host = (): string[] => ['--host-display', server.display];
 
   it('prints for people that it is ready, and a line to paste that works', async () => {
-    await using command = startX11bridge(['serve', ...host()], { limitMs: 60_000 });
+    await using command = startX11bridge(['serve', ...host()]);
     const [line] = await command.untilOutput(/^export DISPLAY=:\d+ XAUTHORITY=\S+$/m);
     assert.match(command.stdout, /^x11bridge: ready on display :\d+ over the (loopback|socket) channel/);
     assert.equal((await finish('sh', ['-c', `${line}; xdpyinfo`])).code, 0);
@@ -35,9 +35,10 @@ describe('serve', () => {
     const [first, connected, closed, last, ...more] = jsonLines(stdout);
     assert.deepEqual(first, { event: 'ready', display: ready.display, channel: ready.channel, xauthority: ready.xauthority });
     assert.equal(connected?.['event'], 'client-connected');
-    assert.deepEqual([connected?.['client'], connected?.['program']], [1, 'xdpyinfo']);
+    assert.ok(Number(connected?.['client']) > 0);
+    assert.equal(connected?.['program'], 'xdpyinfo');
     assert.equal(closed?.['event'], 'client-closed');
-    assert.equal(closed?.['client'], 1);
+    assert.equal(closed?.['client'], connected?.['client']);
     for (const count of ['requests', 'replies', 'bytesToHost', 'bytesToClient']) assert.ok(Number(closed?.[count]) > 0, count);
     assert.deepEqual([last, more], [{ event: 'closed' }, []]);
   });
@@ -59,15 +60,17 @@ describe('serve', () => {
     it(`ends with 0 after ${signal}, and leaves nothing behind`, async () => {
       const { command, ready } = await startServe(host());
       await using running = command;
+      const belongings = belongingsOf(ready);
       running.child.kill(signal);
       assert.deepEqual([(await running.finished()).code, running.stderr], [0, '']);
-      assertNothingLeft(ready);
+      assert.deepEqual(belongings.left(), []);
     });
   }
 
   it('ends at once after a second signal, with 128 + its number, and leaves nothing behind', async () => {
     const { command, ready } = await startServe(host());
     await using running = command;
+    const belongings = belongingsOf(ready);
     const { socket } = displayFiles(ready.display);
     // A client that never finishes its set-up, so that there is somebody to wait for.
     const stuck = await connectTo(socket);
@@ -77,7 +80,7 @@ describe('serve', () => {
     stuck.destroy();
     // Two signals may be taken as one when the first had finished by then.
     assert.ok(code === 130 || code === 143 || code === 0, String(code));
-    assertNothingLeft(ready);
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('gives two bridges at once two different displays', async () => {
@@ -91,12 +94,10 @@ describe('serve', () => {
   });
 
   it('serves the display that was asked for', async () => {
-    const free = await startServe(host());
-    free.command.child.kill('SIGTERM');
-    await free.command.finished();
-    const { command, ready } = await startServe([...host(), '--display', free.ready.display]);
+    const display = unusedDisplay();
+    const { command, ready } = await startServe([...host(), '--display', display]);
     await using _ = command;
-    assert.equal(ready.display, free.ready.display);
+    assert.equal(ready.display, display);
   });
 
   for (const channel of ['loopback', 'socket']) {
@@ -111,6 +112,7 @@ describe('serve', () => {
   it('keeps serving when nobody reads its output any more', async () => {
     const { command, ready } = await startServe(host());
     await using running = command;
+    const belongings = belongingsOf(ready);
     running.child.stdout?.destroy();
     running.child.stderr?.destroy();
     for (let client = 0; client < 3; client++) {
@@ -118,7 +120,7 @@ describe('serve', () => {
     }
     running.child.kill('SIGTERM');
     assert.equal((await running.finished()).code, 0);
-    assertNothingLeft(ready);
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('takes no harm from a connection that breaks off in the middle of its set-up', async () => {
@@ -137,9 +139,8 @@ describe('serve', () => {
   }
 });
 
-function assertNothingLeft(ready: Ready): void {
-  const { socket, lock } = displayFiles(ready.display);
-  assert.deepEqual([socket, lock, ready.xauthority].filter(exists), []);
+function belongingsOf(ready: Ready): Belongings {
+  return new Belongings([...Object.values(displayFiles(ready.display)), ready.xauthority]);
 }
 
 async function connectTo(path: string): Promise<Socket> {

@@ -3,14 +3,13 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COMMAND, displayFiles, exists, jsonLines, ROOT, startX11bridge } from '../support/command.js';
+import { COMMAND, displayFiles, exists, jsonLines, ROOT, startX11bridge, unusedDisplay } from '../support/command.js';
 import { finish, Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
-/** Far from the numbers that `auto` takes. */
-const NUMBER = 4713;
-const { socket: SOCKET, lock: LOCK } = displayFiles(`:${NUMBER}`);
+const DISPLAY = unusedDisplay();
+const { socket: SOCKET, lock: LOCK } = displayFiles(DISPLAY);
 
 const UNITS = ['x11bridge@.service', 'x11bridge@.socket'];
 
@@ -43,7 +42,7 @@ describe('as a service', () => {
     const { DISPLAY: _, XAUTHORITY: __, ...env } = process.env;
     const listen = addresses.flatMap((address) => ['-l', address]);
     const passed = ['X11BRIDGE_CONFIG=/dev/null', `PATH=${env['PATH'] ?? ''}`].flatMap((variable) => ['-E', variable]);
-    return new Running('systemd-socket-activate', [...listen, ...passed, process.execPath, COMMAND, 'serve', '--json', ...where(), ...args], { env, limitMs: 60_000 });
+    return new Running('systemd-socket-activate', [...listen, ...passed, process.execPath, COMMAND, 'serve', '--json', ...where(), ...args], { env });
   }
 
   async function connected(running: Running): Promise<{ code: number | null }> {
@@ -52,8 +51,8 @@ describe('as a service', () => {
     await running.untilOutput(/"ready"/);
     await poke;
     const [ready] = jsonLines(running.stdout);
-    assert.equal(ready?.['display'], `:${NUMBER}`);
-    return finish('xdpyinfo', [], { env: { ...process.env, DISPLAY: `:${NUMBER}`, XAUTHORITY: String(ready?.['xauthority']) } });
+    assert.equal(ready?.['display'], DISPLAY);
+    return finish('xdpyinfo', [], { env: { ...process.env, DISPLAY, XAUTHORITY: String(ready?.['xauthority']) } });
   }
 
   it('takes the sockets that it is passed, by path and abstract, and leaves them to their maker', async () => {
@@ -67,7 +66,7 @@ describe('as a service', () => {
   });
 
   it('takes one alone', async () => {
-    await using running = activated([SOCKET], '--display', `:${NUMBER}`);
+    await using running = activated([SOCKET], '--display', DISPLAY);
     assert.equal((await connected(running)).code, 0);
     running.child.kill('SIGTERM');
     await running.finished();
@@ -76,7 +75,7 @@ describe('as a service', () => {
 
   it('refuses sockets of another display, and those of none, in one sentence', async () => {
     for (const [address, args, expected] of [
-      [SOCKET, ['--display', ':4714'], /the socket of display :4713 was passed; ask for that display/],
+      [SOCKET, ['--display', unusedDisplay()], new RegExp(`the socket of display ${DISPLAY} was passed; ask for that display`)],
       [folder.file('elsewhere'), [], /elsewhere that was passed is no display's socket/],
     ] as const) {
       await using running = activated([address], ...args);
@@ -96,7 +95,7 @@ describe('as a service', () => {
 
   it('tells its manager that it is ready, that it is alive, and that it stops', async () => {
     const path = folder.file('notify');
-    await using manager = new Running('/usr/bin/python3', ['-c', MANAGER, path], { limitMs: 60_000 });
+    await using manager = new Running('/usr/bin/python3', ['-c', MANAGER, path]);
     await manager.untilOutput(/listening/);
     await using running = startX11bridge(['serve', '--json', ...where()], { env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '200000' } });
     await manager.untilOutput(/^READY=1 STATUS=display :\d+ over \w+\n(WATCHDOG=1\n){2}/m);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { BridgeStatus } from '../../dist/control/protocol.js';
-import { assertOneSentence, exists, jsonLines, startServe, startX11bridge, x11bridge, type Ready } from '../support/command.js';
+import { assertOneSentence, exists, jsonLines, startServe, startX11bridge, unusedDisplay, x11bridge, type Ready } from '../support/command.js';
 import { eventually, Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -108,7 +108,7 @@ describe('a bridge that runs', () => {
     process.kill(command.pid, 'SIGUSR1');
     await command.untilOutput(/^\{"event":"state","version":.*\}$/m);
     assert.doesNotMatch(command.stderr, /[Dd]ebugger/);
-    await using other = startX11bridge(['run', '--host-display', server.display, '--', 'sh', '-c', 'kill -USR1 $PPID; exec sleep 60'], { limitMs: 30_000 });
+    await using other = startX11bridge(['run', '--host-display', server.display, '--', 'sh', '-c', 'kill -USR1 $PPID; exec sleep 600']);
     await other.untilOutput(/^x11bridge: state: display :\d+ -> [^]*^x11bridge: state: CLIENT /m, 'stderr');
     assert.doesNotMatch(other.stderr, /[Dd]ebugger/);
     other.child.kill('SIGTERM');
@@ -133,7 +133,7 @@ describe('a bridge that runs', () => {
 
   it('that guards a socket of its own is found by the path of that', async () => {
     const socket = folder.file('guarded');
-    await using guard = startX11bridge(['guard', '--json', '--host-display', server.display, '--socket', socket, ...where()], { limitMs: 60_000 });
+    await using guard = startX11bridge(['guard', '--json', '--host-display', server.display, '--socket', socket, ...where()]);
     await guard.untilOutput(/"ready"/);
     const { code, stdout, stderr } = await x11bridge(['status', '--json', socket]);
     assert.equal(code, 0, stderr);
@@ -145,7 +145,7 @@ describe('a bridge that runs', () => {
 
   it('that is not there is named in one sentence', async () => {
     using empty = new TemporaryFolder();
-    for (const [args, code] of [[[], 1], [[':4712'], 1], [['4712'], 2]] as const) {
+    for (const [args, code] of [[[], 1], [[unusedDisplay()], 1], [['4712'], 2]] as const) {
       const result = await x11bridge(['status', ...args, '--runtime-dir', empty.path]);
       assert.deepEqual([result.code, result.stdout], [code, '']);
       assertOneSentence(result.stderr);

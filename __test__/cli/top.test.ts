@@ -12,7 +12,7 @@ class Tmux implements AsyncDisposable {
 
   static async start(folder: TemporaryFolder, command: string): Promise<Tmux> {
     const tmux = new Tmux(folder.file('tmux'));
-    await tmux.call('new-session', '-d', '-x', '160', '-y', '20', `${command}; echo "ended with $?"; sleep 60`);
+    await tmux.call('new-session', '-d', '-x', '160', '-y', '20', `${command}; echo "ended with $?"; sleep 600`);
     return tmux;
   }
 
@@ -46,14 +46,13 @@ describe('top', () => {
   });
   after(() => server.stop());
 
-  it('shows clients live, sorts by a key, closes one, and gives the terminal back', async function () {
-    this.timeout(60_000);
+  it('shows clients live, sorts by a key, closes one, and gives the terminal back', async () => {
     using folder = new TemporaryFolder();
     const { command, ready } = await startServe(['--host-display', server.display, '--runtime-dir', folder.path]);
     await using _ = command;
     const env = { ...process.env, DISPLAY: ready.display, XAUTHORITY: ready.xauthority };
-    await using clock = new Running('xclock', ['-update', '1'], { env, limitMs: 60_000 });
-    await using eyes = new Running('xeyes', [], { env, limitMs: 60_000 });
+    await using clock = new Running('xclock', ['-update', '1'], { env });
+    await using eyes = new Running('xeyes', [], { env });
     await using terminal = await Tmux.start(folder, `${process.execPath} ${COMMAND} top --runtime-dir ${folder.path}`);
     await terminal.shows(/^display :\d+ -> [^]*^CLIENT .*BYTES\/S[^]*xclock[^]*^left\/right: sort by/m);
     await terminal.shows(/xeyes/);

@@ -10,7 +10,7 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import type * as Binding from '../../dist/native/binding.js';
 import type { BindingBridge, BindingError, BindingEvent, BindingOptions } from '../../dist/native/binding.js';
-import { displayFiles, exists, ROOT } from '../support/command.js';
+import { Belongings, displayFiles, exists, ROOT, unusedDisplay } from '../support/command.js';
 import { eventually, finish, Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -166,7 +166,9 @@ describe('the addon', () => {
     // A client's end may be told after the next one's beginning: each has its own thread.
     const inOrder = events.filter(({ kind }) => kind !== 'log').toSorted((one, other) => Number(one.client) - Number(other.client));
     const connections = inOrder.map(({ kind, client }) => `${client} ${kind}`);
-    assert.deepEqual(connections, [1, 2, 3].flatMap((client) => [`${client} client-connected`, `${client} client-closed`]));
+    const numbers = [...new Set(inOrder.map(({ client }) => client))];
+    assert.equal(numbers.length, 3);
+    assert.deepEqual(connections, numbers.flatMap((client) => [`${client} client-connected`, `${client} client-closed`]));
     assert.equal((await runClient(bridge)).code, 0);
     await eventually('it says so again', () => calls === 2);
     await bridge.close();
@@ -174,9 +176,10 @@ describe('the addon', () => {
 
   it('closes as often as it is asked to, and answers questions afterwards', async () => {
     const bridge = start();
+    const belongings = new Belongings([bridge.socketPath]);
     await Promise.all([bridge.close(), bridge.close(), bridge.close()]);
     await bridge.close();
-    assert.ok(!exists(bridge.socketPath));
+    assert.deepEqual(belongings.left(), []);
     assert.equal(bridge.stats().clients, 0);
     bridge.takeEvents();
     assert.equal(typeof bridge.display, 'number');
@@ -194,8 +197,9 @@ describe('the addon', () => {
 
   it('takes its display down at once when the process is about to end', async () => {
     const bridge = start();
+    const belongings = new Belongings([bridge.socketPath, bridge.xauthority ?? '']);
     bridge.stopTaking();
-    assert.deepEqual([bridge.socketPath, bridge.xauthority ?? ''].filter(exists), []);
+    assert.deepEqual(belongings.left(), []);
     bridge.stopTaking();
     // Until then it keeps the event loop alive.
     await bridge.close();
@@ -226,11 +230,12 @@ describe('the addon', () => {
     const child = fork(folder.file('child.cjs'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const [{ display, xauthority, inherited }] = (await once(child, 'message')) as [{ display: number; xauthority: string; inherited: string[] }];
     assert.deepEqual(inherited.filter((name) => own.has(name)), []);
+    const belongings = new Belongings([displayFiles(`:${display}`).socket, xauthority]);
     const env = { ...process.env, DISPLAY: `:${display}`, XAUTHORITY: xauthority };
     assert.equal((await finish('xdpyinfo', [], { env })).code, 0);
     child.send('close');
     const [code] = (await once(child, 'exit')) as [number];
-    assert.deepEqual([code, [displayFiles(`:${display}`).socket, xauthority].filter(exists)], [0, []]);
+    assert.deepEqual([code, belongings.left()], [0, []]);
     assert.equal((await runClient(bridge)).code, 0);
     await bridge.close();
   });
@@ -248,25 +253,26 @@ describe('the addon', () => {
     worker.on('message', (message: Record<string, unknown>) => messages.push(message));
     await eventually('the worker has started it', () => messages.length > 0);
     const [{ display, xauthority } = {}] = messages;
+    const belongings = new Belongings([displayFiles(`:${String(display)}`).socket]);
     const env = { ...process.env, DISPLAY: `:${String(display)}`, XAUTHORITY: String(xauthority) };
     assert.equal((await finish('xdpyinfo', [], { env })).code, 0);
     await eventually('its events come', () => messages.some(({ events }) => Array.isArray(events) && events.includes('client-closed')));
     worker.postMessage('close');
     await eventually('it is closed', () => messages.some(({ closed }) => closed === true));
     await worker.terminate();
-    assert.ok(!exists(displayFiles(`:${String(display)}`).socket));
+    assert.deepEqual(belongings.left(), []);
   });
 
   it('takes its display down when its worker thread is ended with it open', async () => {
     const worker = new Worker(WORKER, { eval: true, workerData: { addon: ADDON, options: options() } });
     const [{ display, xauthority }] = (await new Promise((resolve) => worker.once('message', (message) => resolve([message])))) as [{ display: number; xauthority: string }];
+    const belongings = new Belongings([...Object.values(displayFiles(`:${display}`)), xauthority]);
     await worker.terminate();
-    const { socket, lock } = displayFiles(`:${display}`);
-    await eventually('its files are gone', () => ![socket, lock, xauthority].some(exists));
+    await eventually('its files are gone', () => belongings.left().length === 0);
   });
 
   it('takes its display down when the process exits while it closes and a client holds on', async () => {
-    const code = `const bridge = require(${JSON.stringify(ADDON)}).startBridge(${JSON.stringify(options())}, () => {});
+    const code = `const bridge = require(${JSON.stringify(ADDON)}).startBridge(${JSON.stringify(options({ display: Number(unusedDisplay().slice(1)) }))}, () => {});
       console.log(JSON.stringify([bridge.socketPath, '/tmp/.X' + bridge.display + '-lock', bridge.xauthority]));
       process.stdin.once('data', () => { bridge.close(); setTimeout(() => process.exit(3), 50); });`;
     await using program = new Running(process.execPath, ['--eval', code], { stdio: ['pipe', 'pipe', 'pipe'] });

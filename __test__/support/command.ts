@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import type { StdioOptions } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { finish, Running, type Finished } from './processes.js';
@@ -52,10 +53,46 @@ export function jsonLines(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/**
+ * A display that nobody has, such as `:23456`: far from the numbers that `auto`, X servers and people take, and other than that of whoever
+ * asks at the same time.
+ */
+export function unusedDisplay(): string {
+  for (;;) {
+    const display = `:${randomInt(20_000, 59_000)}`;
+    if (!Object.values(displayFiles(display)).some(exists)) return display;
+  }
+}
+
 /** The files that a bridge on this display would own. */
 export function displayFiles(display: string): { socket: string; lock: string } {
   const number = display.replace(':', '');
   return { socket: `/tmp/.X11-unix/X${number}`, lock: `/tmp/.X${number}-lock` };
+}
+
+/**
+ * Files as they are now. When a bridge is gone, another that runs beside the tests may take its number at once, and make files of the same
+ * names: those are not the ones that were left.
+ */
+export class Belongings {
+  readonly #files: ReadonlyMap<string, string | undefined>;
+
+  constructor(paths: readonly string[]) {
+    this.#files = new Map(paths.map((path) => [path, identity(path)]));
+    const missing = paths.filter((path) => !exists(path));
+    if (missing.length > 0) throw new Error(`not there: ${missing.join(' ')}`);
+  }
+
+  /** Those that are still there. */
+  left(): string[] {
+    return [...this.#files].filter(([path, known]) => identity(path) === known).map(([path]) => path);
+  }
+}
+
+/** Inodes are used again at once, but not with the same time of birth. */
+function identity(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return found && `${found.dev} ${found.ino} ${found.birthtimeNs}`;
 }
 
 /** Whether anything lies at a path, a socket or a dangling link as well. */

@@ -38,7 +38,7 @@ export class Consumer implements Disposable {
 
   /** Runs a program in the project's folder. */
   run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Finished> {
-    return finish(program, args, { cwd: this.#folder.path, env, limitMs: 60_000 });
+    return finish(program, args, { cwd: this.#folder.path, env });
   }
 
   [Symbol.dispose](): void {
@@ -47,7 +47,7 @@ export class Consumer implements Disposable {
 }
 
 async function unpackInto(modules: string, folder: TemporaryFolder): Promise<void> {
-  const packed = await finish('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder.path], { cwd: ROOT, limitMs: 60_000 });
+  const packed = await finish('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder.path], { cwd: ROOT });
   if (packed.code !== 0) throw new Error(`npm pack failed: ${packed.stderr}`);
   const unpacked = await finish('tar', ['--extract', '--file', folder.file(packed.stdout.trim()), '--directory', modules]);
   if (unpacked.code !== 0) throw new Error(`tar failed: ${unpacked.stderr}`);

@@ -9,8 +9,7 @@ const TYPED = 'The Quick (brown) fox; 0123456789 {jumps} over: "it" & ~ /more/';
 
 overEveryChannel('input', (stage) => {
   for (const side of SIDES) {
-    it(`what a ${side} xdotool types arrives in a ${side} xterm`, async function () {
-      this.timeout(40_000);
+    it(`what a ${side} xdotool types arrives in a ${side} xterm`, async () => {
       const [ready, written] = [stage.folder.file(`ready-${side}`), stage.folder.file(`written-${side}`)];
       await using xterm = stage.start(side, 'xterm', ['-geometry', '80x24+20+20', '-e', 'sh', '-c', `: > ${ready}; cat > ${written}.part; mv ${written}.part ${written}`]);
       await eventually('the shell in xterm runs', () => existsSync(ready));

@@ -19,8 +19,7 @@ overEveryChannel('client libraries', (stage) => {
     await assertSameSight('/usr/bin/python3', [join(CLIENTS, 'python.py')]);
   });
 
-  it('Xlib carries out the same subset of x11perf', async function () {
-    this.timeout(90_000);
+  it('Xlib carries out the same subset of x11perf', async () => {
     const [direct, bridged] = [await perfTitles('direct'), await perfTitles('bridged')];
     assert.ok(direct.length >= PERF_TESTS.length, direct.join());
     assert.deepEqual(bridged, direct);

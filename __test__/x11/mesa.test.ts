@@ -14,6 +14,8 @@ const FAKETIME = '/usr/$LIB/faketime/libfaketime.so.1';
 const MESA = { LD_PRELOAD: shim('client'), MESA_LOADER_DRIVER_OVERRIDE: 'kms_swrast', EGL_LOG_LEVEL: 'info', LIBGL_DEBUG: 'verbose', vblank_mode: '0' };
 /** The wheels' teeth and their shades. */
 const GEARS_EDGES = 2000;
+/** Without a GPU, on a processor that others use as well. */
+const RENDERING_LIMIT_MS = 300_000;
 
 overEveryChannel(
   'Mesa over DRI3',
@@ -33,7 +35,7 @@ overEveryChannel(
     }
 
     it('es2gears leaves nothing behind after 10,000 frames and 1,000 resizes', async function () {
-      this.timeout(100_000);
+      this.timeout(2 * RENDERING_LIMIT_MS);
       const before = footprint(stage.bridge.pid);
       {
         await using gears = stage.start('bridged', 'stdbuf', ['-oL', 'es2gears_x11'], MESA);
@@ -41,10 +43,10 @@ overEveryChannel(
         const running = footprint(stage.bridge.pid);
         const maps = mapsOf(stage.bridge.pid);
         await resize(stage, 1000);
-        await eventually('10,000 frames are shown', () => framesOf(gears) >= 10_000);
+        await eventually('10,000 frames are shown', () => framesOf(gears) >= 10_000, RENDERING_LIMIT_MS);
         assert.equal(gears.child.exitCode, null, gears.stderr);
         await untilFlat(stage.bridge.pid, running);
-        assert.ok(mapsOf(stage.bridge.pid) <= maps, 'no mapping is left of any buffer');
+        await eventually('no mapping is left of any buffer', () => mapsOf(stage.bridge.pid) <= maps);
       }
       await untilFlat(stage.bridge.pid, before);
     });

@@ -44,9 +44,9 @@ async function killedProcess({ args = [], policy }: StageOptions & { readonly po
 async function killWindow(stage: Stage): Promise<boolean> {
   const host = clientEnv(stage.host.display, stage.host.xauthority, stage.folder.path);
   writeFileSync(stage.folder.file('rc.xml'), CONFIGURATION);
-  await using manager = new Running('openbox', ['--config-file', stage.folder.file('rc.xml')], { env: host, limitMs: 60_000 });
+  await using manager = new Running('openbox', ['--config-file', stage.folder.file('rc.xml')], { env: host });
   await eventually('the window manager is there', async () => /window id/.test((await finish('xprop', ['-root', '_NET_SUPPORTING_WM_CHECK'], { env: host })).stdout));
-  await using bystander = new Running('sleep', ['60'], { limitMs: 60_000 });
+  await using bystander = new Running('sleep', ['600']);
   const client = stage.start('bridged', 'xclock', ['-name', 'victim']);
   const window = (await untilWindow(stage)).trim();
   await name(stage, window, '_NET_WM_PID', '32c', String(bystander.pid));

@@ -7,7 +7,7 @@ import { attack } from './attack.js';
 import { SIDES, type Side, type Stage } from './stage.js';
 
 /** A guard against programs that never finish drawing; it measures nothing. */
-const DRAWN_WITHIN_MS = 20_000;
+const DRAWN_WITHIN_MS = 120_000;
 
 interface Picture {
   readonly digest: string;

@@ -84,13 +84,13 @@ export class Stage {
 
   /** Runs a program to its end on one side. */
   run(side: Side, program: string, args: readonly string[] = []): Promise<Finished> {
-    return finish(program, args, { env: this.env(side), cwd: this.folder.path, limitMs: 60_000 });
+    return finish(program, args, { env: this.env(side), cwd: this.folder.path });
   }
 
   /** Starts a program on one side. */
   start(side: Side, program: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Running {
     const stdio: 'pipe'[] = ['pipe', 'pipe', 'pipe'];
-    return new Running(program, args, { env: { ...this.env(side), ...env }, cwd: this.folder.path, stdio, limitMs: 100_000 });
+    return new Running(program, args, { env: { ...this.env(side), ...env }, cwd: this.folder.path, stdio, limitMs: 600_000 });
   }
 
   #open() {

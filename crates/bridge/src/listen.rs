@@ -266,16 +266,21 @@ fn is_stale(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use x11bridge_testkit::display::unused_number;
 
-    /// A number that neither servers nor the other tests come near.
-    fn unused_number() -> u32 {
-        static TAKEN: AtomicU32 = AtomicU32::new(0);
-        20_000 + std::process::id() % 1000 * 30 + TAKEN.fetch_add(1, Relaxed)
+    #[test]
+    fn a_free_display_is_found_other_than_the_hosts() {
+        let first = Listener::bind(None, None).unwrap().number();
+        let listener = Listener::bind(None, first).unwrap();
+        assert_ne!(listener.number(), first);
+        assert!(
+            DisplayName::parse(&listener.path().display().to_string()).unwrap().connect(PROBE_MAX).is_ok()
+        );
     }
 
     #[test]
     fn a_display_has_a_lock_and_two_sockets_and_leaves_nothing() {
-        let listener = Listener::bind(None, None).unwrap();
+        let listener = Listener::bind(Some(unused_number()), None).unwrap();
         let (number, path) = (listener.number().unwrap(), listener.path().to_owned());
         let lock = PathBuf::from(format!("/tmp/.X{number}-lock"));
         let text = std::fs::read_to_string(&lock).unwrap();
@@ -294,6 +299,7 @@ mod tests {
     fn what_a_dead_server_left_is_taken_over() {
         let number = unused_number();
         let (lock, path) = (format!("/tmp/.X{number}-lock"), format!("{SOCKET_DIR}/X{number}"));
+        make_socket_dir().unwrap();
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         std::fs::write(&lock, format!("{:>10}\n", child.id())).unwrap();

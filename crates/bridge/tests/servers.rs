@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use display::DisplayName;
 use lab::{BY_DISPLAY, CHANNELS, Lab};
+use x11bridge_testkit::display::unused_number;
 use x11bridge_testkit::{ByteOrder, FakeServer, PacketKind, requests};
 
 #[test]
@@ -193,14 +194,14 @@ fn closing_ends_clients_that_never_pause() {
 
 #[test]
 fn a_bridge_to_itself_is_refused_and_leaves_nothing() {
-    let folder = lab::Folder::new();
-    let number = 20_999;
+    let folder = lab::Folder::new().unwrap();
+    let number = unused_number();
     let host = DisplayName::parse(&format!(":{number}")).unwrap();
     let mut options = bridge::Options::new(Some(host), folder.0.clone());
     options.display = Some(number);
     let error = bridge::Bridge::start(options, Box::new(|| {})).unwrap_err();
     assert!(error.to_string().contains("the bridge's own"), "{error}");
-    assert!(!std::path::Path::new("/tmp/.X20999-lock").exists());
+    assert!(!std::path::Path::new(&format!("/tmp/.X{number}-lock")).exists());
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
 }
 
@@ -224,7 +225,7 @@ fn options_are_checked_at_below_and_above_their_limits() {
     ];
     for (change, values) in cases {
         for (value, works) in values {
-            let folder = lab::Folder::new();
+            let folder = lab::Folder::new().unwrap();
             let host = DisplayName::parse("/nowhere/X0").unwrap();
             let mut options = bridge::Options::new(Some(host), folder.0.clone());
             change(&mut options, *value);

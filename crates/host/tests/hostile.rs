@@ -20,9 +20,14 @@ fn assert_alive(lab: &Lab, guest: &mut Guest, id: u32) {
     let mut channel = guest.channel(id);
     channel.poll(guest);
     channel.send(guest, b"alive?");
-    let mut server = lab.server().accept().unwrap();
-    let mut heard = [0; 6];
-    server.stream.receive_exact(&mut heard, &mut vec![]).unwrap();
+    // What came before may have opened connections, which have ended or are about to.
+    let mut server = loop {
+        let mut server = lab.server().accept().unwrap();
+        let mut heard = [0; 6];
+        if server.stream.receive_exact(&mut heard, &mut vec![]).is_ok() && &heard == b"alive?" {
+            break server;
+        }
+    };
     server.stream.send(b"alive").unwrap();
     assert_eq!(channel.receive(guest).data, b"alive");
     assert_eq!(guest.destroy_context(id), OK_NODATA);
@@ -366,7 +371,7 @@ fn log_line(event: host::Event) -> Option<String> {
 fn contexts_that_come_and_go_faster_than_they_connect_take_no_more_threads_than_there_may_be_contexts() {
     let lab = Lab::with(|options| {
         options.contexts_max = 4;
-        options.host_timeout = Duration::from_secs(30);
+        options.host_timeout = Duration::from_secs(600);
     });
     // A server whose queue is full: whoever connects waits.
     let name = display::DisplayName::parse(lab.server().path().to_str().unwrap()).unwrap();
@@ -379,8 +384,10 @@ fn contexts_that_come_and_go_faster_than_they_connect_take_no_more_threads_than_
     for id in 1..=8 {
         let mut channel = guest.channel(id);
         channel.poll(&mut guest);
-        if !channel.is_silent(&mut guest) {
-            texts.push(String::from_utf8(channel.message(&guest).data).unwrap());
+        if id <= 4 {
+            assert!(channel.is_silent(&mut guest));
+        } else {
+            texts.push(String::from_utf8(channel.receive(&mut guest).data).unwrap());
         }
         assert_eq!(guest.destroy_context(id), OK_NODATA);
     }
@@ -422,7 +429,6 @@ fn random_descriptors_and_requests_leave_the_device_alive() {
             guest.machine.offer(head);
         }
         guest.machine.reset();
-        while lab.server().accept_within(Duration::from_millis(50)).unwrap().is_some() {}
         assert_alive(&lab, &mut guest, 99);
         drop(guest);
         lab.event(|event| matches!(event, host::Event::GuestDisconnected { .. }).then_some(()));

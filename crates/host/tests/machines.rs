@@ -240,7 +240,7 @@ fn a_machine_without_a_window_is_served_and_told_of() {
 
 #[test]
 fn options_are_checked_at_their_limits() {
-    let folder = Folder::new();
+    let folder = Folder::new().unwrap();
     let display = || display::DisplayName::parse(":0").unwrap();
     let start = |change: &dyn Fn(&mut Options)| {
         let mut options = Options::new(folder.0.join("gpu.sock"), display());
@@ -261,7 +261,7 @@ fn options_are_checked_at_their_limits() {
 
 #[test]
 fn the_owner_is_notified_when_something_happens() {
-    let folder = Folder::new();
+    let folder = Folder::new().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let options = Options::new(folder.0.join("gpu.sock"), display::DisplayName::parse(":0").unwrap());

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,19 @@ impl Display {
     /// A connection, set up with the display's cookie.
     pub fn connect(&self, order: ByteOrder) -> io::Result<RawClient> {
         RawClient::connect(&self.socket, order, self.cookie.as_deref())
+    }
+}
+
+/// A display number that nobody has: far from those that bridges, X servers and people take, and other than that of whoever
+/// asks at the same time.
+pub fn unused_number() -> u32 {
+    loop {
+        let random = u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or_default();
+        let number = 20_000 + random % 39_000;
+        let taken = [format!("/tmp/.X{number}-lock"), format!("/tmp/.X11-unix/X{number}")];
+        if taken.iter().all(|path| fs::symlink_metadata(path).is_err()) {
+            return number;
+        }
     }
 }
 

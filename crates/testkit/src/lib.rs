@@ -12,6 +12,7 @@ pub mod display;
 mod fake_server;
 mod fd_stream;
 mod fence_checker;
+mod folder;
 pub mod options;
 mod packet;
 mod raw_client;
@@ -25,9 +26,10 @@ pub use byte_order::ByteOrder;
 pub use fake_server::{FakeConnection, FakeServer, Request};
 pub use fd_stream::FdStream;
 pub use fence_checker::FenceChecker;
+pub use folder::Folder;
 pub use packet::{Packet, PacketKind};
 pub use raw_client::RawClient;
 pub use xshmfence::XshmfencePeer;
 
 /// No read or write of this crate blocks longer than this. It guards against hangs and measures nothing.
-pub const HANG_GUARD: Duration = Duration::from_secs(20);
+pub const HANG_GUARD: Duration = Duration::from_secs(60);

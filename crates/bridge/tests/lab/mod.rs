@@ -2,13 +2,15 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bridge::{Bridge, ChannelChoice, Event, Options, PipeAddress};
 use display::{DisplayName, xauthority};
+use x11bridge_testkit::display::unused_number;
 use x11bridge_testkit::{ByteOrder, FakeConnection, FakeServer, HANG_GUARD, RawClient};
+
+pub(crate) use x11bridge_testkit::Folder;
 
 /// Every channel that a test can have; the port of the last is chosen by the lab.
 pub(crate) const CHANNELS: [ChannelChoice; 3] = [
@@ -18,25 +20,6 @@ pub(crate) const CHANNELS: [ChannelChoice; 3] = [
 ];
 /// Those that are told the display.
 pub(crate) const BY_DISPLAY: [ChannelChoice; 2] = [ChannelChoice::Loopback, ChannelChoice::Socket];
-
-/// A folder that goes with the value.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("x11bridge-test-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 pub(crate) struct Lab {
     // Dropped in this order: the bridge first.
@@ -52,12 +35,14 @@ impl Lab {
     }
 
     pub(crate) fn with(channel: &ChannelChoice, change: impl FnOnce(&mut Options)) -> Self {
-        let folder = Folder::new();
+        let folder = Folder::new().unwrap();
         let (server, mut options) = match channel {
             ChannelChoice::Pipe(_) => Self::piped(&folder.0),
             _ => Self::by_display(&folder.0, channel),
         };
         options.live.host_xauthority = Some(folder.0.join("host-xauthority"));
+        // Bridges that look for a free number would connect to it, and take it as soon as it is given up.
+        options.display = Some(unused_number());
         change(&mut options);
         let bridge = Bridge::start(options, Box::new(|| {})).unwrap();
         let cookie = cookie_in(bridge.xauthority().unwrap());

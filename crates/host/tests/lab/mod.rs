@@ -5,35 +5,16 @@
 pub(crate) mod gpu;
 pub(crate) mod machine;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use display::DisplayName;
 use host::{Event, Host, Options};
 use x11bridge_testkit::{FakeServer, HANG_GUARD};
 
+pub(crate) use x11bridge_testkit::Folder;
+
 use gpu::Guest;
 use machine::Machine;
-
-/// A folder that goes with the value.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("x11bridge-host-test-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 pub(crate) struct Lab {
     // Dropped in this order: the host half first.
@@ -48,7 +29,7 @@ impl Lab {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Options)) -> Self {
-        let folder = Folder::new();
+        let folder = Folder::new().unwrap();
         let server = FakeServer::start(&folder.0).unwrap();
         let display = DisplayName::parse(server.path().to_str().unwrap()).unwrap();
         let mut options = Options::new(folder.0.join("gpu.sock"), display);

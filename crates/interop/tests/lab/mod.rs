@@ -4,36 +4,17 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bridge::channel::{Device, Route, Unavailable};
 use bridge::{Bridge, Event, Options};
 use display::xauthority;
-use x11bridge_testkit::{ByteOrder, FakeConnection, FakeServer, HANG_GUARD, RawClient};
+use x11bridge_testkit::display::unused_number;
+use x11bridge_testkit::{ByteOrder, FakeConnection, FakeServer, Folder, HANG_GUARD, RawClient};
 
 /// Channel types.
 pub(crate) const WAYLAND: u32 = 1;
 pub(crate) const X11: u32 = 0x11;
-
-/// A folder that goes with the value.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let name = format!("x11bridge-interop-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The device of a host with these sockets, as the bridge sees it.
 pub(crate) fn examine(sockets: &[(u32, PathBuf)]) -> Result<Device, Unavailable> {
@@ -52,7 +33,7 @@ pub(crate) struct Lab {
 impl Lab {
     /// In front of a scripted X server, which the host has under these channel types.
     pub(crate) fn new(types: &[u32]) -> Self {
-        let folder = Folder::new();
+        let folder = Folder::new().unwrap();
         let server = FakeServer::start(&folder.0).unwrap();
         let sockets: Vec<_> = types.iter().map(|kind| (*kind, server.path().to_owned())).collect();
         Self::over(folder, &sockets, Some(server))
@@ -60,13 +41,15 @@ impl Lab {
 
     /// In front of the X server of this socket.
     pub(crate) fn in_front_of(socket: &Path) -> Self {
-        Self::over(Folder::new(), &[(X11, socket.to_owned())], None)
+        Self::over(Folder::new().unwrap(), &[(X11, socket.to_owned())], None)
     }
 
     fn over(folder: Folder, sockets: &[(u32, PathBuf)], server: Option<FakeServer>) -> Self {
         let device = examine(sockets).unwrap();
         let why = device.to_string();
-        let options = Options::new(None, folder.0.clone());
+        let mut options = Options::new(None, folder.0.clone());
+        // Bridges that look for a free number would connect to it.
+        options.display = Some(unused_number());
         let bridge = Bridge::start_over(options, Route::Virtgpu(device), why, Box::new(|| {})).unwrap();
         let entries = xauthority::parse(&std::fs::read(bridge.xauthority().unwrap()).unwrap());
         let cookie = entries.first().unwrap().data.clone();
