@@ -43,6 +43,8 @@ export type VmFailed = Failure<'vm-failed'>;
 export type Aborted = Failure<'aborted'>;
 /** No bridge that could be asked serves the display. */
 export type NotRunning = Failure<'not-running'>;
+/** Somebody else does already what only one can do at a time. */
+export type Busy = Failure<'busy'>;
 /** A fault of the bridge itself. */
 export type InternalFault = Failure<'internal'>;
 
@@ -63,6 +65,7 @@ export type BridgeError =
   | VmFailed
   | Aborted
   | NotRunning
+  | Busy
   | InternalFault;
 
 /** The stable name of a failure. */
@@ -84,6 +87,7 @@ const SIDE_OF: Readonly<Record<BridgeErrorKind, BlamedSide>> = {
   'vm-failed': 'host',
   aborted: 'user',
   'not-running': 'user',
+  busy: 'user',
   internal: 'bridge',
 };
 

@@ -27,8 +27,9 @@ const IMPURE = /\bstd::(fs|net|thread|time|process|env|io)\b/;
 
 /** What each folder of ts/ may import from the others; '.' are the files at the top. */
 const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
-  cli: ['cli', 'config', 'control', 'doctor', 'host', 'session', 'vm', 'errors.ts', 'runtime-dir.ts'],
+  cli: ['cli', 'config', 'control', 'doctor', 'host', 'session', 'trace', 'vm', 'errors.ts', 'runtime-dir.ts'],
   control: ['control', 'config', 'native', 'session', 'errors.ts', 'exit.ts'],
+  trace: ['trace', 'policy'],
   vm: ['vm', 'errors.ts'],
   doctor: ['doctor', 'config', 'session', 'native', 'errors.ts', 'runtime-dir.ts'],
   session: ['session', 'policy', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { requestName } from '../../dist/cli/request-names.js';
+import { requestName } from '../../dist/trace/protocol.js';
 import { bytes, count, duration, microseconds, printable } from '../../dist/cli/units.js';
 import { roundTripBelow } from '../../dist/session/client-status.js';
 

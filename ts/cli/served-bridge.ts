@@ -9,7 +9,8 @@ import { unknownVariables } from '../config/sources.js';
 import { controlPath } from '../control/client.js';
 import { MetricsServer } from '../control/metrics-server.js';
 import type { BridgeStatus } from '../control/protocol.js';
-import { ControlServer } from '../control/server.js';
+import { ControlServer, type Controlled } from '../control/server.js';
+import { BridgeTrace } from '../control/trace-feed.js';
 import type { BridgeError } from '../errors.js';
 import type { NativeBridge } from '../session/bridge.js';
 import { startSession } from '../session/start.js';
@@ -80,7 +81,12 @@ export class ServedBridge {
 
   /** Lets its owner look at it; without that it serves all the same. */
   async openControl(): Promise<void> {
-    const controlled = { status: () => this.status(), reload: () => this.reload(), closeClient: (client: number) => this.bridge.closeClient(client) };
+    const controlled: Controlled = {
+      status: () => this.status(),
+      reload: () => this.reload(),
+      closeClient: (client) => this.bridge.closeClient(client),
+      trace: (client, extensions) => BridgeTrace.begin(this.bridge, client, extensions),
+    };
     (await ControlServer.listen(this.controlPath(), controlled)).match(
       (control) => (this.control = control),
       (error) => this.reporter.log('warn', error.message),

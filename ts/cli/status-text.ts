@@ -2,8 +2,8 @@
 
 import type { BridgeStatus } from '../control/protocol.js';
 import { roundTripBelow, type ClientStatus } from '../session/client-status.js';
+import { requestName } from '../trace/protocol.js';
 import type { Paint } from './paint.js';
-import { requestName } from './request-names.js';
 import { bytes, count, duration, microseconds, printable } from './units.js';
 
 /** A column of the table of clients. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { err, ok, Result } from 'neverthrow';
 import { failure, isErrorKind, type BridgeError } from '../errors.js';
-import { ANSWER_BYTES_MAX, type ControlAnswer, type ControlAnswers, type ControlRequest } from './protocol.js';
+import { ANSWER_BYTES_MAX, type ControlAnswer, type ControlAnswers, type ControlRequest, type TracePart } from './protocol.js';
 
 /** A bridge answers within milliseconds; one that is stopped doesn't. */
 const ANSWER_MS_MAX = 10_000;
@@ -56,6 +56,13 @@ export class ControlClient implements Disposable {
     if ('ok' in answer) return ok(answer.ok);
     const { kind, message } = answer.error;
     return err(failure(isErrorKind(kind) ? kind : 'internal', message));
+  }
+
+  /** Follows what comes behind an answer, for as long as it comes. */
+  async *follow(): AsyncGenerator<TracePart, void> {
+    // Nothing may happen for hours.
+    this.socket.setTimeout(0);
+    for (let line = await this.#lines.next(); !line.done; line = await this.#lines.next()) yield JSON.parse(line.value) as TracePart;
   }
 
   [Symbol.dispose](): void {

@@ -7,7 +7,7 @@ import type { Changes } from '../config/changes.js';
 import { failure, type BridgeError } from '../errors.js';
 import { onExit } from '../exit.js';
 import { peerUser } from '../native/index.js';
-import { REQUEST_BYTES_MAX, requestIn, type BridgeStatus, type ControlRequest } from './protocol.js';
+import { REQUEST_BYTES_MAX, requestIn, type BridgeStatus, type ControlRequest, type TracePart, type TraceStart } from './protocol.js';
 
 /** People look from a few terminals, and monitors from a few places; more is a fault of theirs. */
 const CONNECTIONS_MAX = 32;
@@ -20,6 +20,17 @@ export interface Controlled {
   readonly status: () => Promise<BridgeStatus>;
   readonly reload: () => Result<Changes, BridgeError>;
   readonly closeClient: (client: number) => boolean;
+  /** Begins to tell every message. */
+  readonly trace: (client: number | undefined, extensions: readonly string[]) => Promise<Result<TraceFeed, BridgeError>>;
+}
+
+/** What a trace tells, for as long as somebody wants to know. */
+export interface TraceFeed {
+  readonly start: TraceStart;
+  /** Waits for the next part; undefined when there will be none. */
+  next(): Promise<TracePart | undefined>;
+  /** Ends it; whoever waits gets nothing more. */
+  close(): void;
 }
 
 export class ControlServer {
@@ -83,7 +94,7 @@ export class ControlServer {
     let pending = '';
     socket.setEncoding('utf8');
     try {
-      for await (const text of socket as AsyncIterable<string>) {
+      for await (const text of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<string>) {
         const lines = `${pending}${text}`.split('\n');
         pending = lines.pop() ?? '';
         for (const line of lines) if (!(await this.#handle(line, socket))) return;
@@ -102,21 +113,52 @@ export class ControlServer {
       refuse(socket);
       return false;
     }
-    const answer = await this.#answer(request);
-    await new Promise((resolve) => socket.write(`${JSON.stringify(answer)}\n`, resolve));
+    if (request.do === 'trace') return this.#trace(request, socket);
+    await write(socket, await this.#answer(request));
     return !socket.destroyed;
   }
 
-  async #answer(request: ControlRequest): Promise<object> {
+  /** From here on the connection is the trace's. */
+  async #trace({ client, extensions }: ControlRequest & { readonly do: 'trace' }, socket: Socket): Promise<boolean> {
+    const begun = await this.controlled.trace(client, extensions);
+    if (begun.isErr()) {
+      await write(socket, asError(begun.error));
+      return !socket.destroyed;
+    }
+    void tell(begun.value, socket);
+    return false;
+  }
+
+  async #answer(request: Exclude<ControlRequest, { readonly do: 'trace' }>): Promise<object> {
     switch (request.do) {
       case 'status':
         return { ok: await this.controlled.status() };
       case 'reload':
-        return this.controlled.reload().match<object>((changes) => ({ ok: changes }), ({ kind, message }) => ({ error: { kind, message } }));
+        return this.controlled.reload().match<object>((changes) => ({ ok: changes }), asError);
       case 'close-client':
         return { ok: { closed: this.controlled.closeClient(request.client) } };
     }
   }
+}
+
+/** Tells what a trace tells. Whoever reads slowly is waited for here, and the bridge meanwhile counts what is lost. */
+async function tell(feed: TraceFeed, socket: Socket): Promise<void> {
+  socket.once('close', () => feed.close());
+  // The end of the stream shows only to who reads.
+  socket.on('end', () => socket.destroy()).resume();
+  if (socket.destroyed) feed.close();
+  await write(socket, { ok: feed.start });
+  for (let part = await feed.next(); part !== undefined; part = await feed.next()) await write(socket, part);
+  socket.end();
+}
+
+/** Resolves when the reader has taken it, or is gone. */
+function write(socket: Socket, answer: object): Promise<void> {
+  return new Promise((resolve) => socket.write(`${JSON.stringify(answer)}\n`, () => resolve()));
+}
+
+function asError({ kind, message }: BridgeError): object {
+  return { error: { kind, message } };
 }
 
 function refuse(socket: Socket): void {

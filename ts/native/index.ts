@@ -8,7 +8,7 @@ import type { PolicyTable } from '../policy/compile.js';
 import { loadAddon } from './addon.js';
 import type * as Binding from './binding.js';
 
-export type { BindingBridge, BindingEvent, BindingHost, BindingHostEvent, BindingStats, BindingTotals, BindingTraffic } from './binding.js';
+export type { BindingBridge, BindingEvent, BindingHost, BindingHostEvent, BindingStats, BindingTotals, BindingTraceBatch, BindingTraceStart, BindingTraffic } from './binding.js';
 
 /**
  * Starts a bridge in the addon.
@@ -52,6 +52,16 @@ export function peerUser(descriptor: number): number | undefined {
 export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
   const error = native.reconfigure(bindingLiveOptions(config));
   return error ? err(bridgeError(error)) : ok();
+}
+
+/** Begins to tell every message. The promise never rejects. */
+export async function traceNative(native: Binding.BindingBridge, client: number | undefined, names: readonly string[]): Promise<Result<Binding.BindingTraceStart, BridgeError>> {
+  try {
+    const start = await native.trace(client, [...names]);
+    return start.error ? err(bridgeError(start.error)) : ok(start);
+  } catch (error) {
+    return err(failure('internal', String(error)));
+  }
 }
 
 function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, runtimeDir: string): Binding.BindingOptions {

@@ -6,7 +6,7 @@ import { resolveLiveOptions } from '../config/resolve.js';
 import { SafeEmitter } from '../emitter.js';
 import type { BridgeError } from '../errors.js';
 import { onExit } from '../exit.js';
-import { reconfigureNative, type BindingBridge } from '../native/index.js';
+import { reconfigureNative, traceNative, type BindingBridge, type BindingTraceBatch, type BindingTraceStart } from '../native/index.js';
 import type { ClientStatus } from './client-status.js';
 import { emissionOf, type BridgeEvents, type Totals } from './events.js';
 
@@ -72,6 +72,7 @@ export class NativeBridge implements Bridge {
   readonly #native: BindingBridge;
   readonly #emitter = new SafeEmitter<BridgeEvents>();
   readonly #stop = (): void => this.#native.stopTaking();
+  #onRecords: (() => void) | undefined;
   #closing = false;
   #resolveClosed: () => void = () => undefined;
 
@@ -110,6 +111,27 @@ export class NativeBridge implements Bridge {
     return reconfigureNative(this.#native, config);
   }
 
+  /**
+   * Begins to tell every message, of one client or of all.
+   * @param names extensions whose numbers are to be known
+   * @param onRecords called when `takeTrace` has something after it had nothing
+   */
+  async trace(client: number | undefined, names: readonly string[], onRecords: () => void): Promise<Result<BindingTraceStart, BridgeError>> {
+    const begun = await traceNative(this.#native, client, names);
+    if (begun.isOk()) this.#onRecords = onRecords;
+    return begun;
+  }
+
+  /** What was to tell since the last time. */
+  takeTrace(): BindingTraceBatch {
+    return this.#native.takeTrace();
+  }
+
+  endTrace(): void {
+    this.#onRecords = undefined;
+    this.#native.endTrace();
+  }
+
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
     this.#emitter.on(event, listener);
     return this;
@@ -143,6 +165,7 @@ export class NativeBridge implements Bridge {
       const emission = emissionOf(event);
       if (emission !== undefined) this.#emitter.emit(emission);
     }
+    this.#onRecords?.();
   }
 
   async #finish(): Promise<void> {

@@ -25,6 +25,7 @@ use crate::listen::Listener;
 use crate::live::LiveOptions;
 use crate::roster::{ClientStatus, Roster};
 use crate::stats::{Meter, Stats};
+use crate::tracing::{TraceBatch, TraceStart, Tracing, extension_codes};
 
 /// Bytes of a cookie.
 const COOKIE_BYTES: usize = 16;
@@ -142,6 +143,7 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     pub(crate) roster: Roster,
+    pub(crate) tracing: Tracing,
     /// Readable from the moment on that the bridge stops; never read, so that it wakes every thread.
     pub(crate) stop: OwnedFd,
     /// The same for threads that are too busy to sleep.
@@ -168,6 +170,8 @@ impl Shared {
         stop: OwnedFd,
     ) -> Self {
         let leads_elsewhere = route.leads_elsewhere();
+        let notify: Arc<dyn Fn() + Send + Sync> = notify.into();
+        let tracing = Tracing::new(Arc::clone(&notify));
         Self {
             handshake,
             route,
@@ -176,9 +180,10 @@ impl Shared {
                 .filter(|_| options.host_display_named)
                 .and_then(|name| name.number),
             offers: Offers { dri3: options.dri3 != Dri3::Off, shm: options.shm },
-            events: Events::new(notify),
+            events: Events::new(Box::new(move || notify())),
             meter: Meter::default(),
             roster: Roster::default(),
+            tracing,
             stop,
             stopped: AtomicBool::default(),
             policy: options.policy.filter(|policy| !policy.only_elsewhere() || leads_elsewhere),
@@ -333,6 +338,32 @@ impl Bridge {
     /// Ends a client's connection; `false` when there is no such client.
     pub fn close_client(&self, client: u64) -> bool {
         self.shared.roster.end(client)
+    }
+
+    /// Begins to tell what goes through, message by message: of one client or of all. `notify` is called when something
+    /// waits for [`Bridge::take_trace`]. `names` are the extensions whose numbers are to be known; blocks until the X server
+    /// has told them.
+    pub fn trace(&self, client: Option<u64>, names: &[String]) -> Result<TraceStart, Error> {
+        if !self.shared.tracing.begin(client) {
+            return Err(Error::Traced);
+        }
+        let told = extension_codes(&self.shared, names);
+        self.shared.roster.ask();
+        Ok(match told {
+            Ok(extensions) => TraceStart { extensions, unknown: None },
+            Err(why) => TraceStart { extensions: vec![], unknown: Some(why) },
+        })
+    }
+
+    /// What was to tell since the last time.
+    pub fn take_trace(&self) -> TraceBatch {
+        self.shared.tracing.take()
+    }
+
+    /// Tells no more.
+    pub fn end_trace(&self) {
+        self.shared.tracing.end();
+        self.shared.roster.ask();
     }
 
     /// Stops taking clients, lets those that are connected have what was said to them, removes the display's files.

@@ -60,6 +60,8 @@ pub enum Error {
         /// What the system said.
         errno: Errno,
     },
+    /// Somebody else looks at what goes through.
+    Traced,
     /// A system call failed.
     Os {
         /// What was being done.
@@ -80,6 +82,7 @@ impl Error {
             | Self::Socket { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
             Self::InvalidOption { .. } | Self::Socket { .. } => "invalid-option",
             Self::RuntimeDir { .. } => "runtime-dir",
+            Self::Traced => "busy",
             Self::Display { .. } | Self::Os { .. } => "os",
         }
     }
@@ -95,7 +98,7 @@ impl Error {
 
     /// Whether the same call may work later.
     pub const fn retry(&self) -> bool {
-        matches!(self, Self::DisplayTaken { .. } | Self::NoFreeDisplay | Self::Os { .. })
+        matches!(self, Self::DisplayTaken { .. } | Self::NoFreeDisplay | Self::Traced | Self::Os { .. })
     }
 }
 
@@ -127,6 +130,7 @@ impl fmt::Display for Error {
                     remedy(*errno)
                 )
             }
+            Self::Traced => f.write_str("somebody traces this bridge already; end that trace first"),
             Self::Os { doing, errno } => write!(f, "{doing} failed: {}", says(*errno)),
         }
     }

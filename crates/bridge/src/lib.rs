@@ -5,6 +5,7 @@
 //! | [`bridge`] | start, accept, close |
 //! | `listen` | a free display number, its lock file and sockets |
 //! | `roster`, `vitals` | the connected clients and their numbers, for those who look |
+//! | `tracing` | somebody who looks at every message |
 //! | [`service`] | what a service manager is told |
 //! | [`live`] | the options that may change while it runs |
 //! | `client` | one client, one thread: set-up, then both streams until they end |
@@ -28,6 +29,7 @@ mod segments;
 pub mod service;
 mod spin;
 mod stats;
+mod tracing;
 mod uplink;
 mod vitals;
 
@@ -40,4 +42,5 @@ pub use roster::{ClientStatus, Numbers};
 pub use session::{Policy, Shm};
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};
+pub use tracing::{ExtensionCodes, TRACE_QUEUE_MAX, TraceBatch, TraceStart};
 pub use vitals::{CLASSES, OldestRequest, RoundTrips};

@@ -121,6 +121,11 @@ impl Roster {
         self.question.load(Relaxed)
     }
 
+    /// Has every client's thread write down its numbers soon, and see who looks.
+    pub(crate) fn ask(&self) {
+        self.question.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn add(&self, client: u64, entry: Arc<Entry>) -> Listed<'_> {
         self.lock().insert(client, Arc::clone(&entry));
         Listed { roster: self, client, entry }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bridge::{
-    ChannelChoice, ClientStatus, Dri3, Event, LiveOptions, Options, Policy, Shm, Side, Stats, Totals,
+    ChannelChoice, ClientStatus, Dri3, Event, ExtensionCodes, LiveOptions, Options, Policy, Shm, Side, Stats,
+    Totals, TraceStart,
 };
 use display::DisplayName;
 
 use crate::values::{
-    BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOldestRequest, BindingOptions,
-    BindingPolicy, BindingStats, BindingTotals,
+    BindingClient, BindingError, BindingEvent, BindingExtension, BindingLiveOptions, BindingOldestRequest,
+    BindingOptions, BindingPolicy, BindingStats, BindingTotals, BindingTraceStart,
 };
 
 pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> {
@@ -180,6 +181,26 @@ impl From<ClientStatus> for BindingClient {
             round_trips: numbers.round_trips.counts.to_vec(),
             round_trip_micros: number(numbers.round_trips.micros),
         }
+    }
+}
+
+impl From<Result<TraceStart, bridge::Error>> for BindingTraceStart {
+    fn from(start: Result<TraceStart, bridge::Error>) -> Self {
+        let blank = Self { error: None, extensions: vec![], unknown: None };
+        match start {
+            Ok(TraceStart { extensions, unknown }) => {
+                let extensions = extensions.into_iter().map(BindingExtension::from).collect();
+                Self { extensions, unknown, ..blank }
+            }
+            Err(error) => Self { error: Some(BindingError::from(&error)), ..blank },
+        }
+    }
+}
+
+impl From<ExtensionCodes> for BindingExtension {
+    fn from(codes: ExtensionCodes) -> Self {
+        let ExtensionCodes { place, major, first_event, first_error } = codes;
+        Self { place: u32::try_from(place).unwrap_or(u32::MAX), major, first_event, first_error }
     }
 }
 

@@ -11,13 +11,16 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bridge::Bridge;
+use bridge::{Bridge, TraceBatch};
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Status, Task};
 use napi_derive::napi;
 
-use values::{BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats};
+use values::{
+    BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats,
+    BindingTraceBatch, BindingTraceStart,
+};
 
 type Listener = ThreadsafeFunction<(), (), (), Status, false>;
 
@@ -150,6 +153,27 @@ impl BindingBridge {
         u64::try_from(client).is_ok_and(|client| self.bridge.close_client(client))
     }
 
+    /// Begins to tell every message, of one client or of all; `onEvents` is called for it too. `names` are the extensions whose
+    /// numbers are to be known.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingTraceStart>")]
+    pub fn trace(&self, client: Option<i64>, names: Vec<String>) -> AsyncTask<TraceBegin> {
+        let client = client.map(|client| u64::try_from(client).unwrap_or(u64::MAX));
+        AsyncTask::new(TraceBegin { bridge: Arc::clone(&self.bridge), client, names })
+    }
+
+    /// Takes what was to tell since the last time.
+    #[napi(catch_unwind)]
+    pub fn take_trace(&self) -> BindingTraceBatch {
+        let TraceBatch { records, lost } = self.bridge.take_trace();
+        BindingTraceBatch { records: records.into(), lost: convert::number(lost) }
+    }
+
+    /// Tells no more.
+    #[napi(catch_unwind)]
+    pub fn end_trace(&self) {
+        self.bridge.end_trace();
+    }
+
     /// Stops taking clients and removes the display's files at once, on this thread; waits for nobody. For a process that
     /// is about to end: Node runs no finalizers then.
     #[napi(catch_unwind)]
@@ -178,6 +202,27 @@ impl Task for Look {
 
     fn resolve(&mut self, _env: Env, clients: Self::Output) -> napi::Result<Self::JsValue> {
         Ok(clients)
+    }
+}
+
+/// A trace begins with questions to the X server, so that runs on a thread of Node's pool.
+pub struct TraceBegin {
+    bridge: Arc<Bridge>,
+    client: Option<u64>,
+    names: Vec<String>,
+}
+
+impl Task for TraceBegin {
+    type Output = BindingTraceStart;
+    type JsValue = BindingTraceStart;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        catch_unwind(AssertUnwindSafe(|| self.bridge.trace(self.client, &self.names).into()))
+            .map_err(|_| napi::Error::from_reason("the addon failed: beginning a trace panicked"))
+    }
+
+    fn resolve(&mut self, _env: Env, start: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(start)
     }
 }
 

@@ -226,3 +226,36 @@ pub struct BindingOldestRequest {
     /// Milliseconds that it is known to wait.
     pub age_ms: i64,
 }
+
+/// An extension of the X server.
+#[napi(object)]
+pub struct BindingExtension {
+    /// Its place among the names that were asked about.
+    pub place: u32,
+    /// Its major opcode.
+    pub major: u8,
+    /// The code of its first event.
+    pub first_event: u8,
+    /// The code of its first error.
+    pub first_error: u8,
+}
+
+/// What there is to know when a trace begins.
+#[napi(object)]
+pub struct BindingTraceStart {
+    /// Why there is no trace; absent where there is one.
+    pub error: Option<BindingError>,
+    /// The extensions that the X server has.
+    pub extensions: Vec<BindingExtension>,
+    /// Why they are not known, in one sentence.
+    pub unknown: Option<String>,
+}
+
+/// What was to tell since the last time.
+#[napi(object)]
+pub struct BindingTraceBatch {
+    /// Records; crates/session/src/trace.rs describes them.
+    pub records: napi::bindgen_prelude::Buffer,
+    /// How many were lost for want of room.
+    pub lost: i64,
+}

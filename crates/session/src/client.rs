@@ -58,12 +58,21 @@ pub(crate) enum Verdict {
 }
 
 impl<F> Session<F> {
-    pub(crate) fn look_at_requests(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Progress {
+    pub(crate) fn look_at_requests<const TRACED: bool>(
+        &mut self,
+        chunk: &mut [u8],
+        marks: &mut Marks<F>,
+    ) -> Progress {
         let start = self.client.position;
         let mut at = 0;
         let mut next = Next::Client;
+        let mut opcodes = [0; 2];
         loop {
-            at += pass_body(&mut self.client.body_left, chunk.len() - at);
+            let passed = pass_body(&mut self.client.body_left, chunk.len() - at);
+            if TRACED && let Some(trace) = &mut self.trace {
+                trace.request_bytes(chunk.get(at..at + passed).unwrap_or_default(), opcodes);
+            }
+            at += passed;
             let Some(rest) = chunk.get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
             let head = match RequestHead::parse(self.order, self.client.big_requests, rest) {
                 Head::Complete(head) => head,
@@ -74,6 +83,9 @@ impl<F> Session<F> {
                     break;
                 }
             };
+            if TRACED {
+                opcodes = [head.major, head.minor];
+            }
             let class = self.extensions.class(head.major);
             let ruled = self.enforcer.as_ref().is_some_and(|enforcer| !enforcer.passes(head, rest));
             if class != Class::Plain || ruled {
@@ -101,6 +113,10 @@ impl<F> Session<F> {
                 }
             }
             self.client.sequence += 1;
+            if TRACED && let Some(trace) = &mut self.trace {
+                let changed = chunk.get(at..at + 2) != Some(&opcodes);
+                trace.request(self.client.sequence, head.len, changed);
+            }
             if head.major >= EXTENSION_FIRST {
                 self.client.unremembered = self.client.sequence;
             }

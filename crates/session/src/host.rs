@@ -16,6 +16,7 @@ use crate::limits::HOST_HELD_MAX;
 use crate::pending::{Answer, Pending};
 use crate::policy::Enforcer;
 use crate::session::{Session, Violation};
+use crate::trace::Traced;
 
 /// With fewer requests under way than this, 16 bits tell before from after.
 const UNAMBIGUOUS: u64 = 32_768;
@@ -66,7 +67,7 @@ impl<F> HostStream<F> {
 }
 
 impl<F> Session<F> {
-    pub(crate) fn look_at_messages(
+    pub(crate) fn look_at_messages<const TRACED: bool>(
         &mut self,
         chunk: &mut [u8],
         marks: &mut Marks<F>,
@@ -74,14 +75,22 @@ impl<F> Session<F> {
         let start = self.host.position;
         let mut at = 0;
         loop {
-            at += pass_body(&mut self.host.body_left, chunk.len() - at);
+            let passed = pass_body(&mut self.host.body_left, chunk.len() - at);
+            if TRACED && let Some(trace) = &mut self.trace {
+                trace.message_bytes(chunk.get(at..at + passed).unwrap_or_default());
+            }
+            at += passed;
             let Some(rest) = chunk.get_mut(at..).filter(|rest| !rest.is_empty()) else { break };
+            let kind = if self.host.phase == Phase::Messages { Traced::Message } else { Traced::SetUp };
             let begun = match self.host.phase {
                 Phase::SetUp => self.begin_set_up(rest),
                 Phase::Messages => self.begin_message(rest, at, marks)?,
                 Phase::Refused => Some(rest.len() as u64),
             };
             let Some(len) = begun else { break };
+            if TRACED && let Some(trace) = &mut self.trace {
+                trace.message(kind, self.client.sequence, len);
+            }
             self.host.body_left = len;
         }
         self.host.position = start + at as u64;

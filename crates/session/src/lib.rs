@@ -28,6 +28,7 @@ mod policy;
 mod segments;
 mod session;
 mod shm;
+mod trace;
 
 pub use descriptors::{Mark, Marks};
 pub use extensions::{Carries, Offers, Shm};
@@ -40,3 +41,4 @@ pub use pending::Awaiting;
 pub use policy::{Policy, Side, TableError};
 pub use segments::{Action, Attach};
 pub use session::{Counters, Next, Progress, Session, Violation};
+pub use trace::{CAPTURED_MAX, RECORD_HEADER, Trace, Traced};

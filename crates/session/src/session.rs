@@ -13,6 +13,7 @@ use crate::host::HostStream;
 use crate::pending::{Awaiting, PendingQueue};
 use crate::policy::{Enforcer, Policy, Side};
 use crate::segments::{Action, Attach, Attached, Segments};
+use crate::trace::{Trace, Traced};
 
 /// How far a chunk of a client's bytes may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Session<F> {
     pub(crate) denied: u64,
     /// What the policy asks for; none where everything is allowed.
     pub(crate) enforcer: Option<Box<Enforcer>>,
+    /// What is told to somebody who looks on; none as a rule.
+    pub(crate) trace: Option<Box<Trace>>,
 }
 
 impl<F> Session<F> {
@@ -119,6 +122,7 @@ impl<F> Session<F> {
             attached: Attached::Unknown,
             denied: 0,
             enforcer: None,
+            trace: None,
         }
     }
 
@@ -142,6 +146,19 @@ impl<F> Session<F> {
         if let Some(enforcer) = &mut self.enforcer {
             enforcer.take_hits(each);
         }
+    }
+
+    /// Traces what goes through from now on, and says that under this name; `None` ends it.
+    pub fn follow(&mut self, trace: Option<Trace>, name: &[u8]) {
+        self.trace = trace.map(|mut trace| {
+            trace.note(Traced::Begins, self.client.sequence, name);
+            Box::new(trace)
+        });
+    }
+
+    /// What is told to somebody who looks on.
+    pub fn trace(&mut self) -> Option<&mut Trace> {
+        self.trace.as_deref_mut()
     }
 
     /// The requests that await their reply, if any.
@@ -184,14 +201,22 @@ impl<F> Session<F> {
     /// At most [`crate::CLIENT_HELD_MAX`] bytes are held back while it is the client that is waited for. New marks are added to
     /// `marks`; their offsets count from the start of `chunk` and lie below `forward`.
     pub fn client_data(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Progress {
-        self.look_at_requests(chunk, marks)
+        if self.trace.is_some() {
+            self.look_at_requests::<true>(chunk, marks)
+        } else {
+            self.look_at_requests::<false>(chunk, marks)
+        }
     }
 
     /// Looks at the host's bytes, in place; returns how many from the start of the chunk go to the client now.
     ///
     /// At most [`crate::HOST_HELD_MAX`] bytes are held back.
     pub fn host_data(&mut self, chunk: &mut [u8], marks: &mut Marks<F>) -> Result<usize, Violation> {
-        self.look_at_messages(chunk, marks)
+        if self.trace.is_some() {
+            self.look_at_messages::<true>(chunk, marks)
+        } else {
+            self.look_at_messages::<false>(chunk, marks)
+        }
     }
 
     /// How many of the host's next bytes are the body of a message that nothing has to be known of. The caller may
@@ -204,6 +229,9 @@ impl<F> Session<F> {
     pub fn host_passed(&mut self, bytes: u64) {
         self.host.body_left = self.host.body_left.saturating_sub(bytes);
         self.host.position += bytes;
+        if let Some(trace) = self.trace.as_mut().filter(|_| bytes > 0) {
+            trace.cut_message();
+        }
     }
 
     /// What went through so far.

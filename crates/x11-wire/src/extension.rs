@@ -135,13 +135,15 @@ pub struct QueryExtensionReply {
     pub major: u8,
     /// The code of its first event, 0 for none.
     pub first_event: u8,
+    /// The code of its first error, 0 for none.
+    pub first_error: u8,
 }
 
 impl QueryExtensionReply {
     /// Reads the 32 bytes of the reply.
     pub fn parse(reply: &[u8]) -> Option<Self> {
-        let [present, major, first_event] = *reply.get(8..)?.first_chunk()?;
-        Some(Self { present: present != 0, major, first_event })
+        let [present, major, first_event, first_error] = *reply.get(8..)?.first_chunk()?;
+        Some(Self { present: present != 0, major, first_event, first_error })
     }
 
     /// Turns the reply, in place, into that of a server without the extension.
@@ -266,7 +268,7 @@ mod tests {
         let mut reply = [9; 32];
         assert_eq!(
             QueryExtensionReply::parse(&reply),
-            Some(QueryExtensionReply { present: true, major: 9, first_event: 9 })
+            Some(QueryExtensionReply { present: true, major: 9, first_event: 9, first_error: 9 })
         );
         QueryExtensionReply::hide(&mut reply);
         assert_eq!(&reply[8..12], [0; 4]);

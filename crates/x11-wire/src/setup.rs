@@ -1,5 +1,6 @@
 //! Connection set-up (protocol section 8): the client's request, the server's answer.
 
+use crate::request::QUERY_EXTENSION;
 use crate::{ByteOrder, padded};
 
 /// Opcode of `InternAtom`.
@@ -160,10 +161,20 @@ pub fn encode_failure(order: ByteOrder, reason: &str) -> Vec<u8> {
 
 /// Requests of `InternAtom` for these names, made where there are none yet.
 pub fn encode_intern_atoms<'a>(order: ByteOrder, names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    encode_with_names(order, INTERN_ATOM, names)
+}
+
+/// Requests of `QueryExtension` for these names.
+pub fn encode_query_extensions<'a>(order: ByteOrder, names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    encode_with_names(order, QUERY_EXTENSION, names)
+}
+
+/// Both have the same form.
+fn encode_with_names<'a>(order: ByteOrder, opcode: u8, names: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut out = vec![];
     for name in names {
         let units = u16::try_from((8 + padded(name.len())) / 4).unwrap_or(0);
-        out.extend([INTERN_ATOM, 0]);
+        out.extend([opcode, 0]);
         for field in [units, length_field(name), 0] {
             out.extend(order.u16_bytes(field));
         }

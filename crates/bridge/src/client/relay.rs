@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use session::{Handshake, Next, Session, Violation};
+use session::{Handshake, Next, Session, Trace, Traced, Violation};
 use sys::peer::Peer;
 use sys::socket::{self, Outcome};
 use x11_wire::setup::REPLY_HEADER;
@@ -26,6 +26,7 @@ use crate::roster::{Entry, Listed, Numbers};
 use crate::segments::Segments;
 use crate::spin::Spinner;
 use crate::stats::Totals;
+use crate::tracing::{self, Looks};
 use crate::uplink::Uplink;
 use crate::vitals::Vitals;
 
@@ -94,6 +95,8 @@ pub(crate) struct Relay<'a> {
     listed: Option<Listed<'a>>,
     /// The last question of somebody who looks that it has answered.
     answered: u64,
+    /// Who looks at every message.
+    looks: Option<Looks>,
 }
 
 impl<'a> Relay<'a> {
@@ -140,6 +143,7 @@ impl<'a> Relay<'a> {
             vitals: Vitals::default(),
             listed: None,
             answered: 0,
+            looks: None,
         })
     }
 
@@ -177,6 +181,7 @@ impl<'a> Relay<'a> {
         self.session.leave();
         self.tell();
         let reason = self.reason.take().unwrap_or_else(|| SERVER_GONE.into());
+        self.trace_end(&reason);
         match self.refusal.take() {
             Some(refusal) => End::Refused(refusal),
             None if self.heard => End::Closed(reason, self.totals),
@@ -286,6 +291,7 @@ impl<'a> Relay<'a> {
 
     /// Lets the session look at what was read, and sends what it passes.
     fn look(&mut self) {
+        self.time_trace();
         self.next = self.uplink.look(&mut self.session);
         while let Next::Attach(attach) = self.next {
             self.act();
@@ -294,6 +300,7 @@ impl<'a> Relay<'a> {
             self.next = self.uplink.look(&mut self.session);
         }
         self.act();
+        self.tell_trace();
         self.vitals.asked(self.session.awaiting());
         if self.uplink.is_ready() {
             self.send_up();
@@ -339,10 +346,12 @@ impl<'a> Relay<'a> {
         if !self.heard {
             self.hear(bytes);
         }
+        self.time_trace();
         if let Err(violation) = self.downlink.filled(bytes, &mut self.session) {
             self.end_host(&ChannelError { why: violation.to_string() });
             return;
         }
+        self.tell_trace();
         self.vitals.answered(self.session.awaiting());
         self.act();
         if self.client_gone {
@@ -365,6 +374,7 @@ impl<'a> Relay<'a> {
         self.client_full = outcome == Ok(Outcome::WouldBlock);
         let bytes = self.count_down(outcome);
         self.session.host_passed(bytes);
+        self.tell_trace();
         bytes > 0
     }
 
@@ -568,6 +578,7 @@ impl<'a> Relay<'a> {
     /// Writes its numbers down for those who look.
     fn write_down(&mut self) {
         self.answered = self.shared.roster.question();
+        self.see_who_looks();
         let Some(listed) = &self.listed else { return };
         let awaiting = self.session.awaiting();
         self.vitals.note_oldest(awaiting);
@@ -580,6 +591,42 @@ impl<'a> Relay<'a> {
             round_trips: self.vitals.round_trips,
         };
         listed.entry.write(self.answered, &numbers);
+    }
+
+    /// Begins to tell of every message, or ends that.
+    fn see_who_looks(&mut self) {
+        let looks = self.shared.tracing.looks_at(self.client);
+        if looks == self.looks {
+            return;
+        }
+        self.looks = looks;
+        let program = looks.and_then(|_| peer(&self.socket).1).unwrap_or_default();
+        let trace = looks.map(|_| Trace::new(self.client, self.order, tracing::now_micros()));
+        self.session.follow(trace, program.as_bytes());
+        self.tell_trace();
+    }
+
+    fn time_trace(&mut self) {
+        if let Some(trace) = self.session.trace() {
+            trace.set_time(tracing::now_micros());
+        }
+    }
+
+    fn tell_trace(&mut self) {
+        if let (Some(looks), Some(trace)) = (self.looks, self.session.trace()) {
+            let (records, count) = trace.take();
+            if count > 0 {
+                self.shared.tracing.push(looks, records, count);
+            }
+        }
+    }
+
+    fn trace_end(&mut self, reason: &str) {
+        self.time_trace();
+        if let Some(trace) = self.session.trace() {
+            trace.note(Traced::Ends, 0, reason.as_bytes());
+        }
+        self.tell_trace();
     }
 
     /// Notes whether it sleeps: then its numbers are those of now.

@@ -1,0 +1,56 @@
+// What a bridge tells of every message, as the control socket passes it on.
+
+import { ok, type Result } from 'neverthrow';
+import type { BridgeError } from '../errors.js';
+import type { NativeBridge } from '../session/bridge.js';
+import type { TracePart, TraceStart } from './protocol.js';
+import type { TraceFeed } from './server.js';
+
+/** The trace of a bridge; there is at most one at a time. */
+export class BridgeTrace implements TraceFeed {
+  #start: TraceStart = { extensions: [] };
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  private constructor(private readonly bridge: NativeBridge) {}
+
+  /**
+   * Begins to trace.
+   * @param names extensions whose numbers are to be known
+   */
+  static async begin(bridge: NativeBridge, client: number | undefined, names: readonly string[]): Promise<Result<TraceFeed, BridgeError>> {
+    const feed = new BridgeTrace(bridge);
+    const begun = await bridge.trace(client, names, () => feed.#wake());
+    if (begun.isErr()) return begun.map(() => feed);
+    const { extensions, unknown } = begun.value;
+    feed.#start = {
+      extensions: extensions.map(({ place, major, firstEvent, firstError }) => ({ name: names[place] ?? '', major, firstEvent, firstError })),
+      ...(unknown !== undefined && { unknown }),
+    };
+    void bridge.closed.then(() => feed.close());
+    return ok(feed);
+  }
+
+  get start(): TraceStart {
+    return this.#start;
+  }
+
+  async next(): Promise<TracePart | undefined> {
+    for (;;) {
+      const { records, lost } = this.#closed ? NOTHING : this.bridge.takeTrace();
+      if (records.length > 0 || lost > 0) return { records: records.toString('base64'), lost };
+      if (this.#closed) return undefined;
+      // Nothing can come between the look and this: both happen in one turn of the event loop.
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.bridge.endTrace();
+    this.#wake();
+  }
+}
+
+const NOTHING = { records: Buffer.alloc(0), lost: 0 };
