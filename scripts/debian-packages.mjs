@@ -42,6 +42,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'groff-base', why: 'formats the manual page', command: 'groff' },
     { name: 'systemd', why: 'passes sockets to a service, and checks its units', command: 'systemd-socket-activate' },
     { name: 'tmux', why: 'a terminal whose screen can be read', command: 'tmux' },
+    { name: 'tshark', why: 'reads traces', command: 'tshark' },
     { name: 'strace', why: 'counts the system calls of a bridge at rest', command: 'strace' },
   ],
   fences: [

@@ -36,7 +36,10 @@ function part(xml) {
   return [`== ${name}`, ...Object.entries(lists).filter(([, list]) => list.length > 0).flatMap(([kind, list]) => wrapped(`${kind}: ${list.join(' ')}`))].join('\n');
 }
 
-/** Copies of generic events, which don't say that they are some. */
+/**
+ * Copies of generic events, which don't say that they are some.
+ * @param {string} xml
+ */
 function copies(xml) {
   const generic = new Set([...xml.matchAll(/<event name="(\w+)"\s+number="\d+"[^>]*xge="true"/g)].map(([, name]) => name));
   return [...xml.matchAll(/<eventcopy name="(\w+)"\s+number="(\d+)"\s+ref="(\w+)"/g)].filter(([, , , ref]) => generic.has(ref)).map(([, name, number]) => `${number} ${name}`);

@@ -40,6 +40,7 @@ describe('the README', () => {
       'vm-failed': true,
       aborted: true,
       'not-running': true,
+      busy: true,
       internal: true,
     };
     const listed = new Set([...section('The API').matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, kind]) => kind));

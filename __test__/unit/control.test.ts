@@ -4,10 +4,11 @@ import { createConnection, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { err, ok } from 'neverthrow';
 import { ControlClient, controlledDisplays, controlPath } from '../../dist/control/client.js';
-import { requestIn, type BridgeStatus } from '../../dist/control/protocol.js';
-import { ControlServer, type Controlled } from '../../dist/control/server.js';
+import { requestIn, type BridgeStatus, type TracePart } from '../../dist/control/protocol.js';
+import { ControlServer, type Controlled, type TraceFeed } from '../../dist/control/server.js';
 import { failure } from '../../dist/errors.js';
 import { exists } from '../support/command.js';
+import { eventually } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
 const STATUS = { version: '1', pid: 2, display: ':7' } as unknown as BridgeStatus;
@@ -17,6 +18,33 @@ class Scripted implements Controlled {
   reload: Controlled['reload'] = () => ok({ applied: ['spin'], waiting: [] });
   status = async (): Promise<BridgeStatus> => STATUS;
   closeClient = (client: number): boolean => this.closed.push(client) === 1;
+  feed = new ScriptedFeed();
+  trace: Controlled['trace'] = async () => ok(this.feed);
+}
+
+/** Tells what is pushed, and is ended by who closes it. */
+class ScriptedFeed implements TraceFeed {
+  readonly start = { extensions: [{ name: 'RENDER', major: 139, firstEvent: 0, firstError: 142 }] };
+  closed = false;
+  #parts: TracePart[] = [];
+  #wake: () => void = () => undefined;
+
+  push(part: TracePart): void {
+    this.#parts.push(part);
+    this.#wake();
+  }
+
+  async *parts(): AsyncGenerator<TracePart, void> {
+    while (!this.closed) {
+      yield* this.#parts.splice(0);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#wake();
+  }
 }
 
 describe('the control socket', () => {
@@ -54,6 +82,27 @@ describe('the control socket', () => {
   it('belongs to its owner alone', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600);
     assert.ok(statSync(path).isSocket());
+  });
+
+  it('tells a trace until who asked for it goes, and then knows that at once', async () => {
+    const client = await connect();
+    assert.deepEqual((await client.ask({ do: 'trace', client: 3, extensions: ['RENDER'] }))._unsafeUnwrap(), scripted.feed.start);
+    scripted.feed.push({ records: 'AAAA', lost: 0 });
+    scripted.feed.push({ records: '', lost: 7 });
+    const parts: TracePart[] = [];
+    for await (const part of client.follow()) if (parts.push(part) === 2) break;
+    assert.deepEqual(parts, [{ records: 'AAAA', lost: 0 }, { records: '', lost: 7 }]);
+    client[Symbol.dispose]();
+    await eventually('it is closed', () => scripted.feed.closed);
+    await assertAlive();
+  });
+
+  it('says why there is no trace, and goes on', async () => {
+    scripted.trace = async () => err(failure('busy', 'somebody traces already'));
+    using client = await connect();
+    assert.equal((await client.ask({ do: 'trace', extensions: [] }))._unsafeUnwrapErr().kind, 'busy');
+    assert.deepEqual((await client.ask({ do: 'status' }))._unsafeUnwrap(), STATUS);
+    for (const senseless of [{ do: 'trace', client: 0 }, { do: 'trace', client: 'x' }, { do: 'trace', extensions: [3] }, { do: 'trace', extensions: ['x'.repeat(200)] }]) assert.equal(requestIn(JSON.stringify(senseless)), undefined);
   });
 
   it('answers one request after the other', async () => {

@@ -12,6 +12,7 @@ const KINDS: readonly BridgeErrorKind[] = [
   'addon-missing',
   'aborted',
   'not-running',
+  'busy',
   'internal',
 ];
 

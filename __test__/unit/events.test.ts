@@ -35,6 +35,16 @@ class ScriptedBinding {
     return null;
   }
 
+  async trace(): Promise<never> {
+    throw new Error('not scripted');
+  }
+
+  takeTrace(): { records: Buffer; lost: number } {
+    return { records: Buffer.alloc(0), lost: 0 };
+  }
+
+  endTrace(): void {}
+
   /** The process of the tests exits with some of these open. */
   stopTaking(): void {}
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { requestName } from '../../dist/trace/protocol.js';
-import { bytes, count, duration, microseconds, printable } from '../../dist/cli/units.js';
+import { bytes, count, duration, jsonLine, microseconds, printable } from '../../dist/cli/units.js';
 import { roundTripBelow } from '../../dist/session/client-status.js';
 
 describe('numbers for people', () => {
@@ -27,7 +27,16 @@ describe('numbers for people', () => {
 
 describe('text of others', () => {
   it('moves no cursor and changes no colour', () => {
-    assert.equal(printable('a\u001B[31mb\r\nc\u009Bd\u0007é'), 'a?[31mb??c?d?é');
+    assert.equal(printable('a\u001B[31mb\r\nc\u009Bd\u0007é😀'), 'a?[31mb??c?d?é😀');
+    assert.equal(printable('a\u202Eb\u2066c\u200Fd\u2028e\uFEFFf'), 'a?b?c?d?e?f');
+  });
+
+  it('of others controls no terminal in JSON either, and stays what it was', () => {
+    const text = 'a\u001B[31mb\u009Bc\u202Ed\u{E0001}\u2028é😀';
+    const line = jsonLine({ text });
+    assert.doesNotMatch(line, /[\p{Cc}\p{Cf}\p{Zl}]/u);
+    assert.ok(line.includes('é😀'));
+    assert.deepEqual(JSON.parse(line), { text });
   });
 });
 

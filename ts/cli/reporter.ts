@@ -9,6 +9,7 @@ import type { ClientClosed, ClientConnected, LogLevel } from '../session/events.
 import { painter } from './paint.js';
 import { statusText } from './status-text.js';
 import { complain } from './terminal.js';
+import { jsonLine } from './units.js';
 
 export class Reporter {
   /**
@@ -65,7 +66,7 @@ export class Reporter {
    * @returns whether events are wanted
    */
   event(event: string, details: object = {}): boolean {
-    this.writeJson?.(JSON.stringify({ event, ...details }));
+    this.writeJson?.(jsonLine({ event, ...details }));
     return this.writeJson !== undefined;
   }
 }

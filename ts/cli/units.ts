@@ -30,7 +30,15 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** Text of others that may go to a terminal: nothing in it can move the cursor or change a colour. */
+/** What controls a terminal, or the order in which it shows text: controls, formats such as bidirectional overrides, separators of lines. */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** Text of others that may go to a terminal: nothing in it can move the cursor, change a colour or turn the order of words. */
 export function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e\u00a1-\uffff]/g, '?');
+  return text.replaceAll(CONTROLS, '?');
+}
+
+/** A value as one line of JSON, which may go to a terminal too. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replaceAll(CONTROLS, (character) => character.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''));
 }

@@ -34,6 +34,8 @@ export class ControlClient implements Disposable {
     readonly display: string,
   ) {
     this.#lines = reader[Symbol.asyncIterator]();
+    // Who waits for a line gets none any more.
+    socket.once('close', () => reader.close());
   }
 
   static connect(runtimeDir: string, display: string): Promise<Result<ControlClient, BridgeError>> {
@@ -62,7 +64,7 @@ export class ControlClient implements Disposable {
   async *follow(): AsyncGenerator<TracePart, void> {
     // Nothing may happen for hours.
     this.socket.setTimeout(0);
-    for (let line = await this.#lines.next(); !line.done; line = await this.#lines.next()) yield JSON.parse(line.value) as TracePart;
+    for await (const line of { [Symbol.asyncIterator]: () => this.#lines }) yield JSON.parse(line) as TracePart;
   }
 
   [Symbol.dispose](): void {

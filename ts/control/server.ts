@@ -27,8 +27,8 @@ export interface Controlled {
 /** What a trace tells, for as long as somebody wants to know. */
 export interface TraceFeed {
   readonly start: TraceStart;
-  /** Waits for the next part; undefined when there will be none. */
-  next(): Promise<TracePart | undefined>;
+  /** Each as it comes; to be asked for once. */
+  parts(): AsyncIterable<TracePart>;
   /** Ends it; whoever waits gets nothing more. */
   close(): void;
 }
@@ -148,7 +148,7 @@ async function tell(feed: TraceFeed, socket: Socket): Promise<void> {
   socket.on('end', () => socket.destroy()).resume();
   if (socket.destroyed) feed.close();
   await write(socket, { ok: feed.start });
-  for (let part = await feed.next(); part !== undefined; part = await feed.next()) await write(socket, part);
+  for await (const part of feed.parts()) await write(socket, part);
   socket.end();
 }
 

@@ -35,13 +35,13 @@ export class BridgeTrace implements TraceFeed {
     return this.#start;
   }
 
-  async next(): Promise<TracePart | undefined> {
-    for (;;) {
-      const { records, lost } = this.#closed ? NOTHING : this.bridge.takeTrace();
-      if (records.length > 0 || lost > 0) return { records: records.toString('base64'), lost };
-      if (this.#closed) return undefined;
-      // Nothing can come between the look and this: both happen in one turn of the event loop.
-      await new Promise<void>((resolve) => (this.#wake = resolve));
+  async *parts(): AsyncGenerator<TracePart, void> {
+    while (!this.#closed) {
+      const { records, lost } = this.bridge.takeTrace();
+      if (records.length > 0 || lost > 0) yield { records: records.toString('base64'), lost };
+      // One after the other is the point.
+      // eslint-disable-next-line no-await-in-loop
+      else await this.#more();
     }
   }
 
@@ -51,6 +51,9 @@ export class BridgeTrace implements TraceFeed {
     this.bridge.endTrace();
     this.#wake();
   }
-}
 
-const NOTHING = { records: Buffer.alloc(0), lost: 0 };
+  /** Nothing can come between the look and this: both happen in one turn of the event loop. */
+  #more(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+}

@@ -56,7 +56,7 @@ pub struct ClientStatus {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pid: Option<i32>,
-    program: Option<String>,
+    pub(crate) program: Option<String>,
     since: Instant,
     socket: Arc<OwnedFd>,
     numbers: Mutex<Numbers>,

@@ -7,6 +7,7 @@ import { jsonSchema, SCHEMA, SETTING_NAMES } from '../../config/schema.js';
 import { effective, readSources, unknownVariables, type Flags } from '../../config/sources.js';
 import type { Invocation } from '../invocation.js';
 import { complain, complainAbout, say } from '../terminal.js';
+import { jsonLine } from '../units.js';
 
 /**
  * Prints every setting with its value and where it came from; the text is itself a configuration file.
@@ -16,7 +17,7 @@ export function showConfig({ json, ...flags }: Invocation): number {
   return readSources(flags as Flags, process.env).match(
     (given) => {
       const all = effective(given, process.env);
-      for (const line of json ? [JSON.stringify(asJson(all))] : asText(all)) say(line);
+      for (const line of json ? [jsonLine(asJson(all))] : asText(all)) say(line);
       for (const variable of unknownVariables(process.env)) complain(`warn: ${variable} is no setting, and has no effect`);
       return 0;
     },

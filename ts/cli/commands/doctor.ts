@@ -6,7 +6,7 @@ import { thisMachine } from '../../doctor/machine.js';
 import { settingsOf, type Invocation } from '../invocation.js';
 import { say } from '../terminal.js';
 import { painter, type Paint } from '../paint.js';
-import { printable } from '../units.js';
+import { jsonLine, printable } from '../units.js';
 
 const COLOUR: Readonly<Record<Verdict, keyof Paint>> = { ok: 'green', note: 'yellow', fault: 'red' };
 const TITLE_WIDTH = 20;
@@ -23,7 +23,7 @@ export async function doctor({ json, ...flags }: Invocation): Promise<number> {
     if (!json) say(asText(one, paint));
   }
   const works = found.every(({ verdict }) => verdict !== 'fault');
-  say(json ? JSON.stringify({ works, checks: found }) : `\n${works ? 'The bridge works here.' : 'The bridge does not work here: see each "fault" above.'}`);
+  say(json ? jsonLine({ works, checks: found }) : `\n${works ? 'The bridge works here.' : 'The bridge does not work here: see each "fault" above.'}`);
   return works ? 0 : 1;
 }
 

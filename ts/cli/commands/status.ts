@@ -5,6 +5,7 @@ import type { Looking } from '../looking-commands.js';
 import { painter } from '../paint.js';
 import { statusText } from '../status-text.js';
 import { complainAbout, say } from '../terminal.js';
+import { jsonLine } from '../units.js';
 
 /** @returns the exit code */
 export async function status(looking: Looking): Promise<number> {
@@ -13,7 +14,7 @@ export async function status(looking: Looking): Promise<number> {
   using bridge = found.value;
   return (await bridge.ask({ do: 'status' })).match(
     (answer) => {
-      say(looking.json ? JSON.stringify(answer) : statusText(answer, painter(process.stdout, process.env)).join('\n'));
+      say(looking.json ? jsonLine(answer) : statusText(answer, painter(process.stdout, process.env)).join('\n'));
       return 0;
     },
     (error) => complainAbout(error),

@@ -1,6 +1,5 @@
 // `x11bridge trace`: every message of a running bridge, as text or as a file for Wireshark.
 
-import { once } from 'node:events';
 import { createWriteStream, fchmodSync, openSync, type WriteStream } from 'node:fs';
 import { err, ok, type Result } from 'neverthrow';
 import type { ControlClient } from '../../control/client.js';
@@ -15,7 +14,7 @@ import type { Tracing } from '../looking-commands.js';
 import { onSignals } from '../signals.js';
 import { complain, complainAbout } from '../terminal.js';
 import { traceLine } from '../trace-text.js';
-import { count } from '../units.js';
+import { count, jsonLine } from '../units.js';
 
 /** @returns the exit code: 0 when the user or the bridge ends it */
 export async function trace(tracing: Tracing): Promise<number> {
@@ -30,18 +29,20 @@ export async function trace(tracing: Tracing): Promise<number> {
   if (begun.value.unknown !== undefined) complain(`warn: extensions stay without names: ${begun.value.unknown}`);
   const output = tracing.pcap === undefined ? ok(textOutput(tracing, begun.value)) : pcapOutput(tracing.pcap, tracing, begun.value);
   if (output.isErr()) return complainAbout(output.error);
+  // Awaited here: the connection ends with this function.
   return await follow(bridge, output.value);
 }
 
 /** Where records go. */
 interface Output {
   readonly stream: NodeJS.WritableStream;
-  readonly written: (record: TraceRecord) => string | Buffer;
+  readonly written: (record: TraceRecord) => Buffer;
   close(): Promise<void>;
 }
 
 async function follow(bridge: ControlClient, output: Output): Promise<number> {
   onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], () => bridge[Symbol.dispose]());
+  complain(`traces display ${bridge.display} until Ctrl-C`);
   let failed: Error | undefined;
   // Who reads the output has gone, or the disk is full.
   output.stream.on('error', (error) => {
@@ -52,9 +53,9 @@ async function follow(bridge: ControlClient, output: Output): Promise<number> {
   for await (const part of bridge.follow()) {
     lost += part.lost;
     if (part.lost > 0) complain(`warn: ${count(part.lost)} messages were lost here, since they came faster than they could be written`);
-    for (const record of recordsIn(Buffer.from(part.records, 'base64'))) {
-      if (failed === undefined && !output.stream.write(output.written(record))) await Promise.race([once(output.stream, 'drain'), once(output.stream, 'close')]).catch(() => undefined);
-    }
+    const written = recordsIn(Buffer.from(part.records, 'base64')).map((record) => output.written(record));
+    // Waits for a slow reader, and meanwhile takes nothing from the bridge.
+    if (failed === undefined) await new Promise<void>((resolve) => output.stream.write(Buffer.concat(written), () => resolve()));
   }
   await output.close();
   if (lost > 0) complain(`warn: ${count(lost)} messages were lost in all; --client N traces one client alone`);
@@ -64,9 +65,9 @@ async function follow(bridge: ControlClient, output: Output): Promise<number> {
 
 function textOutput({ json, withSecrets }: Tracing, start: TraceStart): Output {
   const decoder = new Decoder(start.extensions, withSecrets ?? false);
-  const written = (record: TraceRecord): string => {
+  const written = (record: TraceRecord): Buffer => {
     const decoded = decoder.decode(record);
-    return `${json ? JSON.stringify(decoded) : traceLine(decoded)}\n`;
+    return Buffer.from(`${json ? jsonLine(decoded) : traceLine(decoded)}\n`);
   };
   return { stream: process.stdout, written, close: () => Promise.resolve() };
 }

@@ -600,7 +600,9 @@ impl<'a> Relay<'a> {
             return;
         }
         self.looks = looks;
-        let program = looks.and_then(|_| peer(&self.socket).1).unwrap_or_default();
+        // One that is about to go has no name any more.
+        let known = self.listed.as_ref().map(|listed| listed.entry.program.clone());
+        let program = known.unwrap_or_else(|| peer(&self.socket).1).unwrap_or_default();
         let trace = looks.map(|_| Trace::new(self.client, self.order, tracing::now_micros()));
         self.session.follow(trace, program.as_bytes());
         self.tell_trace();
