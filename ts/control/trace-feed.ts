@@ -38,7 +38,7 @@ export class BridgeTrace implements TraceFeed {
   async *parts(): AsyncGenerator<TracePart, void> {
     while (!this.#closed) {
       const { records, lost } = this.bridge.takeTrace();
-      if (records.length > 0 || lost > 0) yield { records: records.toString('base64'), lost };
+      if (records.length > 0 || lost > 0) yield { records: Buffer.from(records.buffer, records.byteOffset, records.length).toString('base64'), lost };
       // One after the other is the point.
       // eslint-disable-next-line no-await-in-loop
       else await this.#more();

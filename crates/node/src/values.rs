@@ -255,7 +255,7 @@ pub struct BindingTraceStart {
 #[napi(object)]
 pub struct BindingTraceBatch {
     /// Records; crates/session/src/trace.rs describes them.
-    pub records: napi::bindgen_prelude::Buffer,
+    pub records: napi::bindgen_prelude::Uint8Array,
     /// How many were lost for want of room.
     pub lost: i64,
 }
