@@ -329,6 +329,9 @@ fn what_was_checked_is_what_is_sent_though_the_guest_writes_to_it_meanwhile() {
     let mut guest = lab.guest();
     let channel = guest.channel(1);
     let mut server = lab.server().accept().unwrap();
+    // Heard, it is no longer among what is kept until the connection is open.
+    channel.send(&mut guest, b"open");
+    server.stream.receive_exact(&mut [0; 4], &mut vec![]).unwrap();
     // Held half way, its memory overwritten.
     let data = vec![7; 60_000];
     let ticket = channel.send(&mut guest, &data);
