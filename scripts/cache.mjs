@@ -26,7 +26,7 @@ export function cached(name, make) {
   console.log(`Fetching ${name} into ${cache} …`);
   mkdirSync(cache, { recursive: true });
   removeAbandoned(cache);
-  const partial = mkdtempSync(`${final}.partial-`);
+  const partial = mkdtempSync(`${final}${partialMark(process.pid)}`);
   try {
     make(partial);
     renameSync(partial, final);
@@ -38,7 +38,22 @@ export function cached(name, make) {
   return final;
 }
 
-/** What a process that was killed has left; none that still runs takes that long. @param {string} cache */
+/**
+ * Removes what a process has begun, which was killed.
+ * @param {number} pid
+ */
+export function removePartials(pid) {
+  const cache = cacheFolder();
+  if (!existsSync(cache)) return;
+  for (const name of readdirSync(cache).filter((entry) => entry.includes(partialMark(pid)))) rmSync(join(cache, name), { recursive: true, force: true });
+}
+
+/** @param {number} pid */
+function partialMark(pid) {
+  return `.partial-${pid}-`;
+}
+
+/** What processes that were killed have left, perhaps in another container; none that still runs takes that long. @param {string} cache */
 function removeAbandoned(cache) {
   for (const name of readdirSync(cache).filter((entry) => entry.includes('.partial-'))) {
     const path = join(cache, name);

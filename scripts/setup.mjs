@@ -11,7 +11,10 @@ import { DEBIAN_PACKAGES } from './debian-packages.mjs';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 
 /** A failure whose message is one sentence for the person at the terminal; no stack is shown for it. */
-export class StepError extends Error {}
+export class StepError extends Error {
+  /** Of the script that it ends. */
+  exitCode = 1;
+}
 
 /**
  * Makes the machine ready, in order: tool versions, Debian packages, npm packages, the build.
@@ -38,7 +41,7 @@ export async function runScript(main) {
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     console.error(error.message);
-    process.exitCode = 1;
+    process.exitCode = error.exitCode;
   }
 }
 

@@ -7,11 +7,11 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { argv } from 'node:process';
-import { ARTIFACTS, buildAll } from './build-all.mjs';
+import { buildAll } from './build-all.mjs';
 import { npmPackage, npmPrograms } from './npm-fetch.mjs';
 import { arm64Emulator } from './packaging/emulator.mjs';
 import { NODE_LINES, nodeOf } from './packaging/node-lines.mjs';
-import { addonFile } from './packaging/packages.mjs';
+import { addonFile, ARTIFACTS } from './packaging/packages.mjs';
 import { PLATFORMS } from './packaging/platforms.mjs';
 import { toolchainFor } from './packaging/toolchain.mjs';
 import { ROOT, runScript, setup, StepError } from './setup.mjs';

@@ -1,10 +1,15 @@
 // The npm packages, from the folders of npm/, the built dist/ and the addons.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, StepError } from '../setup.mjs';
 import { PLATFORMS } from './platforms.mjs';
+
+/** The tarballs; `debug/` in it has the debug information. */
+export const ARTIFACTS = join(ROOT, 'artifacts');
+/** Where they are made. */
+export const PARTIAL = `${ARTIFACTS}.partial`;
 
 const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT'];
 /** What in package.json is of use in a checkout only. */
@@ -54,7 +59,7 @@ export function packPlatform(name, { addon, notices }, { stage, output }) {
  */
 export function packRoot({ stage, output }) {
   const tarball = npmPack(ROOT, stage);
-  execFileSync('tar', ['--extract', '--file', join(stage, tarball), '--directory', stage]);
+  extract(join(stage, tarball), stage);
   const folder = join(stage, 'package');
   const { version, ...manifest } = manifestOf('.');
   for (const field of CHECKOUT_ONLY) delete manifest[field];
@@ -64,6 +69,12 @@ export function packRoot({ stage, output }) {
   npmPack(folder, output);
 }
 
+/** @param {string} tarball @param {string} folder */
+function extract(tarball, folder) {
+  const { status, stderr } = spawnSync('tar', ['--extract', '--file', tarball, '--directory', folder], { encoding: 'utf8' });
+  if (status !== 0) throw new StepError(`${tarball} could not be unpacked (${oneLine(stderr)}): check the room on the disk.`);
+}
+
 /**
  * @param {string} folder the package's
  * @param {string} output the folder for the tarball
@@ -71,7 +82,14 @@ export function packRoot({ stage, output }) {
  */
 function npmPack(folder, output) {
   const args = ['pack', folder, '--ignore-scripts', '--silent', '--pack-destination', output];
-  return execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+  const { status, stdout, stderr, error } = spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) throw new StepError(`npm could not pack ${folder} (${oneLine(error?.message ?? stderr)}): check the room on the disk.`);
+  return stdout.trim();
+}
+
+/** @param {string} text */
+function oneLine(text) {
+  return text.trim().replaceAll(/\s*\n\s*/g, '; ') || 'it did not say why';
 }
 
 /**
