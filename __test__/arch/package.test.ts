@@ -65,8 +65,22 @@ describe('a release', () => {
     }
   });
 
+  const published = readdirSync(join(ROOT, 'crates')).filter((crate) => !/^publish = false$/m.test(read(`crates/${crate}/Cargo.toml`)));
+
   it('publishes only crates that are of use alone, and what they depend on', () => {
-    const published = readdirSync(join(ROOT, 'crates')).filter((crate) => !/^publish = false$/m.test(read(`crates/${crate}/Cargo.toml`)));
     assert.deepEqual(published.toSorted(), ['cross-domain', 'shmfence', 'sys', 'x11-wire']);
   });
+
+  for (const crate of published) {
+    it(`has in the crate ${crate} what it is, the licences, and every public item documented`, async () => {
+      const { code, stdout, stderr } = await finish('cargo', ['package', '--list', '--allow-dirty', '--manifest-path', `crates/${crate}/Cargo.toml`], { cwd: ROOT });
+      assert.equal(code, 0, stderr);
+      const files = stdout.split('\n');
+      for (const file of ['README.md', 'LICENSE-MIT', 'LICENSE-APACHE']) assert.ok(files.includes(file), file);
+      assert.match(read(`crates/${crate}/Cargo.toml`), /^description = ".+"$/m);
+      // The lint of the whole workspace, which npm run lint makes an error.
+      assert.match(read(`crates/${crate}/Cargo.toml`), /^\[lints\]\nworkspace = true$/m);
+      assert.match(read('Cargo.toml'), /^missing_docs = "(warn|deny)"$/m);
+    });
+  }
 });

@@ -49,3 +49,8 @@ pub use limits::*;
 pub use message::Message;
 pub use pipe::{Read, Write, encode_read_header, encode_write_header};
 pub use send::{Receive, Send, encode_receive_header, encode_send_header};
+
+/// The examples in the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -52,3 +52,8 @@ pub use links::Links;
 pub use relay::Relay;
 pub use watcher::{Backend, Purpose, Report, Watch, Watcher};
 pub use word::Word;
+
+/// The examples in the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,3 +30,8 @@ pub use order::ByteOrder;
 pub const fn padded(len: usize) -> usize {
     len.saturating_add(3) & !3
 }
+
+/// The examples in the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
