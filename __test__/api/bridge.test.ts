@@ -67,7 +67,14 @@ describe('a bridge', () => {
     const senseless = [{ clientsMax: 0 }, { spin: 'on' }, { display: ':3' }, { hostDisplay: ':3' }, { dance: 1 }, null] as unknown as LiveOptions[];
     for (const options of senseless) assert.equal(bridge.reconfigure(options)._unsafeUnwrapErr().kind, 'invalid-option', JSON.stringify(options));
     assert.ok(bridge.reconfigure({}).isOk());
-    assert.equal((await finish('xdpyinfo', [], { env: clientEnv(bridge) })).code, 0);
+    const sees = async (): Promise<boolean> => (await finish('xdpyinfo', [], { env: clientEnv(bridge) })).stdout.includes('XTEST');
+    assert.ok(await sees());
+    assert.ok(bridge.reconfigure({ policy: 'guest' }).isOk());
+    assert.ok(!(await sees()));
+    // A policy is not loosened by leaving it out, nor by one that there isn't.
+    assert.ok(bridge.reconfigure({ spin: 'off' }).isOk());
+    assert.equal(bridge.reconfigure({ policy: '/none.toml' })._unsafeUnwrapErr().kind, 'invalid-policy');
+    assert.ok(!(await sees()));
     assert.equal(first.child.exitCode, null);
   });
 

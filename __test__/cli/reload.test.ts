@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { COMMAND, displayFiles, exists, jsonLines, startServe, unusedDisplay } from '../support/command.js';
-import { finish, type Running } from '../support/processes.js';
+import { finish, Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
@@ -43,7 +43,7 @@ describe('a reload by SIGHUP', () => {
     const seen = jsonLines(command.stdout).length;
     command.child.kill('SIGHUP');
     await command.untilOutput(new RegExp(`(?:.*\n){${seen}}[^]*"${event}".*\n`));
-    return jsonLines(command.stdout)[seen];
+    return jsonLines(command.stdout).slice(seen).find((line) => line['event'] === event);
   }
 
   it('applies what can change and names what cannot', async () => {
@@ -71,6 +71,32 @@ describe('a reload by SIGHUP', () => {
     await running.untilOutput(/error: the configuration stays as it was: [^\n]+:3: spin must be /, 'stderr');
     configure('clients-max = 4');
     assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['clients-max'], waiting: [] });
+  });
+
+  it('applies a policy, a changed file of one as well, to clients that come then; a faulty one changes nothing', async () => {
+    const policy = folder.file('rules.toml');
+    writeFileSync(policy, 'base = "open"\n');
+    configure(`policy = "${policy}"`);
+    const { command, ready } = await startServe(['--config', file]);
+    await using running = command;
+    const env = { ...process.env, DISPLAY: ready.display, XAUTHORITY: ready.xauthority };
+    const extensions = async (): Promise<boolean[]> => ['XTEST', 'DRI3', 'MIT-SHM'].map(((text) => (name: string) => text.includes(`    ${name}\n`))((await finish('xdpyinfo', [], { env })).stdout));
+    const [, , shm] = await extensions();
+    assert.deepEqual([(await extensions())[0], shm], [true, true]);
+    await using connected = new Running('xev', [], { env });
+    await running.untilOutput(/"client-connected","client":\d+,"pid":\d+,"program":"xev"/);
+    writeFileSync(policy, 'base = "open"\n[[rules]]\nrequest = "XTEST"\naction = "hide"\n');
+    assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['policy'], waiting: [] });
+    assert.deepEqual((await extensions())[0], false);
+    writeFileSync(policy, 'base = "open"\n[[rules]]\nrequest = "XTEST"\naction = "hidden"\n');
+    const failed = (await reload(running, 'reload-failed')) ?? {};
+    assert.equal(failed['kind'], 'invalid-policy');
+    assert.ok(String(failed['message']).startsWith(`${policy}: rule`), String(failed['message']));
+    assert.deepEqual((await extensions())[0], false);
+    configure('policy = "open"', 'shm = "hide"', 'dri3 = "off"');
+    assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['dri3', 'shm', 'policy'], waiting: [] });
+    assert.deepEqual(await extensions(), [true, false, false]);
+    assert.equal(connected.child.exitCode, null);
   });
 
   it('leaves what flags say', async () => {

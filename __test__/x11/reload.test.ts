@@ -7,10 +7,10 @@ import { Running } from '../support/processes.js';
 import { clientEnv, overEveryChannel, serve, stopBridge } from './support/stage.js';
 
 const CLIENTS = 50;
-const FILES = ['spin = "off"\nclients-max = 60\n', 'clients-max = 1\nlog-level = "silent"\n', 'spin = "a fault"\n', 'host-timeout = 600\nclients-max = 60\n'];
+const FILES = ['spin = "off"\nclients-max = 60\n', 'clients-max = 1\nlog-level = "silent"\npolicy = "isolated"\n', 'policy = "no such"\n', 'host-timeout = 600\nclients-max = 60\npolicy = "guest"\nshm = "fd"\n'];
 
 overEveryChannel('reloads', (stage) => {
-  it(`lose none of ${CLIENTS} clients that draw meanwhile`, async () => {
+  it(`lose none of ${CLIENTS} clients that draw meanwhile, whatever policy comes`, async () => {
     const file = stage.folder.file('config.toml');
     writeFileSync(file, FILES[0] ?? '');
     const bridge = await serve(stage.host, ['--channel', stage.channel, '--config', file]);

@@ -1,6 +1,7 @@
 // The bridge that a command works with: started from the settings of all sources, reported on, and reloaded.
 
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
 import type { ResolvedSettings } from '../config/options.js';
@@ -13,7 +14,7 @@ import { ControlServer, type Controlled } from '../control/server.js';
 import { BridgeTrace } from '../control/trace-feed.js';
 import type { BridgeError } from '../errors.js';
 import type { NativeBridge } from '../session/bridge.js';
-import { startSession } from '../session/start.js';
+import { policyOf, startSession } from '../session/start.js';
 import { settingsOf, type Invocation } from './invocation.js';
 import { Reporter } from './reporter.js';
 import { onSignals } from './signals.js';
@@ -121,19 +122,25 @@ export class ServedBridge {
 
   /** Reads the files again and applies what can change now. A fault in them changes nothing. */
   reload(): Result<Changes, BridgeError> {
-    const result = settingsOf(this.invocation, process.env).map(this.adjust).andThen((wanted) =>
-      this.bridge.apply(wanted).map(() => {
-        const changes = changesBetween(this.settings, wanted);
+    const result = settingsOf(this.invocation, process.env).map(this.adjust).andThen((wanted) => this.apply(wanted));
+    result.match(
+      (changes) => this.reporter.reloaded(changes),
+      (error) => this.reporter.reloadFailed(error),
+    );
+    return result;
+  }
+
+  private apply(wanted: ResolvedSettings): Result<Changes, BridgeError> {
+    const before = this.bridge.policy;
+    return policyOf(wanted, process.env).andThen((policy) =>
+      this.bridge.apply(wanted, policy).map(() => {
+        // A policy's file may have changed under the same name.
+        const changes = changesBetween(this.settings, wanted, isDeepStrictEqual(before, policy) ? [] : ['policy']);
         this.settings = reloaded(this.settings, wanted);
         this.reporter.level = wanted.logLevel;
         if (changes.applied.includes(SCHEMA.metrics.key)) void this.openMetrics();
         return changes;
       }),
     );
-    result.match(
-      (changes) => this.reporter.reloaded(changes),
-      (error) => this.reporter.reloadFailed(error),
-    );
-    return result;
   }
 }

@@ -11,9 +11,12 @@ export interface Changes {
   readonly waiting: readonly string[];
 }
 
-/** Compares what holds with what is wanted. */
-export function changesBetween(holding: ResolvedSettings, wanted: ResolvedSettings): Changes {
-  const changed = SETTING_NAMES.filter((name) => holding[name] !== wanted[name]);
+/**
+ * Compares what holds with what is wanted.
+ * @param changedFiles settings that name a file whose content has changed
+ */
+export function changesBetween(holding: ResolvedSettings, wanted: ResolvedSettings, changedFiles: readonly SettingName[] = []): Changes {
+  const changed = SETTING_NAMES.filter((name) => holding[name] !== wanted[name] || changedFiles.includes(name));
   const keys = (names: readonly SettingName[]): string[] => names.map((name) => SCHEMA[name].key);
   return { applied: keys(changed.filter((name) => !isFixed(name))), waiting: keys(changed.filter(isFixed)) };
 }

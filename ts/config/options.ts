@@ -91,11 +91,14 @@ export interface BridgeConfig {
   readonly runtimeDir: string | undefined;
 }
 
-/** The options that may change while a bridge runs; what is left out takes its default. */
-export type LiveOptions = Pick<BridgeOptions, 'hostXauthority' | 'spin' | 'clientsMax' | 'hostTimeout'>;
+/**
+ * The options that may change while a bridge runs. What is left out takes its default; but `policy`, `dri3` and `shm` stay as they are
+ * then.
+ */
+export type LiveOptions = Pick<BridgeOptions, 'hostXauthority' | 'spin' | 'clientsMax' | 'hostTimeout' | 'policy' | 'dri3' | 'shm'>;
 
-/** The same after validation. */
-export type LiveConfig = Pick<BridgeConfig, keyof LiveOptions>;
+/** The same after validation; undefined where it stays as it is, or takes its default. */
+export type LiveConfig = Pick<BridgeConfig, 'hostXauthority' | 'spin' | 'clientsMax' | 'hostTimeout'> & { readonly [Name in 'dri3' | 'shm']?: BridgeConfig[Name] | undefined };
 
 /** The names of log levels, from the quietest on. */
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;

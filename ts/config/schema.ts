@@ -106,7 +106,7 @@ export const SCHEMA: Schema = {
     fallback: 'auto',
     standard: 'auto',
     type: oneOf(['auto', 'on', 'off']),
-    applies: 'start',
+    applies: 'later',
     of: 'bridge',
   },
   shm: {
@@ -116,7 +116,7 @@ export const SCHEMA: Schema = {
     fallback: 'auto',
     standard: 'auto',
     type: oneOf(['auto', 'fd', 'hide']),
-    applies: 'start',
+    applies: 'later',
     of: 'bridge',
   },
   policy: {
@@ -126,7 +126,7 @@ export const SCHEMA: Schema = {
     fallback: 'open',
     standard: 'open',
     type: { ...textual('open, guest, isolated, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
-    applies: 'start',
+    applies: 'later',
     of: 'bridge',
   },
   spin: {

@@ -49,8 +49,8 @@ export function peerUser(descriptor: number): number | undefined {
 }
 
 /** Changes what may change in a running bridge. */
-export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig): Result<void, BridgeError> {
-  const error = native.reconfigure(bindingLiveOptions(config));
+export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig, policy: PolicyTable | undefined): Result<void, BridgeError> {
+  const error = native.reconfigure(bindingLiveOptions(config, policy));
   return error ? err(bridgeError(error)) : ok();
 }
 
@@ -68,21 +68,21 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
   return {
     hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
-    dri3: config.dri3,
-    shm: config.shm,
     runtimeDir,
     ...(config.inherited !== undefined && { inherited: [...config.inherited] }),
     ...(config.display !== undefined && { display: config.display }),
     ...(config.socket !== undefined && { socket: config.socket }),
     ...(config.hostDisplay !== undefined && { hostDisplay: config.hostDisplay }),
     ...(config.renderNode !== undefined && { renderNode: config.renderNode }),
-    ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms], machine: policy.machine } }),
-    live: bindingLiveOptions(config),
+    live: bindingLiveOptions(config, policy),
   };
 }
 
-function bindingLiveOptions(config: LiveConfig): Binding.BindingLiveOptions {
+function bindingLiveOptions(config: LiveConfig, policy: PolicyTable | undefined): Binding.BindingLiveOptions {
   return {
+    ...(config.dri3 !== undefined && { dri3: config.dri3 }),
+    ...(config.shm !== undefined && { shm: config.shm }),
+    ...(policy && { policy: { words: [...policy.words], extensions: [...policy.extensions], labels: [...policy.labels], atoms: [...policy.atoms], machine: policy.machine } }),
     ...(config.hostXauthority !== undefined && { hostXauthority: config.hostXauthority }),
     ...(config.spin !== undefined && { spinMicros: config.spin }),
     ...(config.clientsMax !== undefined && { clientsMax: config.clientsMax }),

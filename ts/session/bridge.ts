@@ -7,6 +7,8 @@ import { SafeEmitter } from '../emitter.js';
 import type { BridgeError } from '../errors.js';
 import { onExit } from '../exit.js';
 import { reconfigureNative, traceNative, type BindingBridge, type BindingTraceBatch, type BindingTraceStart } from '../native/index.js';
+import type { PolicyTable } from '../policy/compile.js';
+import { loadPolicy } from '../policy/load.js';
 import type { ClientStatus } from './client-status.js';
 import { emissionOf, type BridgeEvents, type Totals } from './events.js';
 
@@ -72,12 +74,14 @@ export class NativeBridge implements Bridge {
   readonly #native: BindingBridge;
   readonly #emitter = new SafeEmitter<BridgeEvents>();
   readonly #stop = (): void => this.#native.stopTaking();
+  #policy: PolicyTable | undefined;
   #onRecords: (() => void) | undefined;
   #closing = false;
   #resolveClosed: () => void = () => undefined;
 
-  constructor(native: BindingBridge) {
+  constructor(native: BindingBridge, policy?: PolicyTable) {
     this.#native = native;
+    this.#policy = policy;
     onExit(this.#stop, true);
     this.channel = native.channel as ChannelName;
     this.channelReason = native.channelReason;
@@ -88,6 +92,11 @@ export class NativeBridge implements Bridge {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
+  }
+
+  /** What clients that connect now may do. */
+  get policy(): PolicyTable | undefined {
+    return this.#policy;
   }
 
   stats(): BridgeStats {
@@ -103,12 +112,18 @@ export class NativeBridge implements Bridge {
   }
 
   reconfigure(options: LiveOptions): Result<void, BridgeError> {
-    return resolveLiveOptions(options).andThen((config) => this.apply(config));
+    return resolveLiveOptions(options).andThen((config) => {
+      if (config.policy === undefined) return this.apply(config, undefined);
+      return loadPolicy(config.policy, process.env).andThen((table) => this.apply(config, table));
+    });
   }
 
-  /** The same with options that are checked already. */
-  apply(config: LiveConfig): Result<void, BridgeError> {
-    return reconfigureNative(this.#native, config);
+  /**
+   * The same with options that are checked already.
+   * @param policy undefined leaves it as it is
+   */
+  apply(config: LiveConfig, policy: PolicyTable | undefined): Result<void, BridgeError> {
+    return reconfigureNative(this.#native, config, policy).map(() => void (this.#policy = policy ?? this.#policy));
   }
 
   /**

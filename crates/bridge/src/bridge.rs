@@ -14,7 +14,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use session::{Cookie, Handshake, Offers, Policy, Shm, Side};
+use session::{Cookie, Handshake, Side};
 use sys::socket;
 
 use crate::channel::{ChannelChoice, Route, Wishes};
@@ -57,12 +57,6 @@ pub struct Options {
     pub channel: ChannelChoice,
     /// The render node of the virtio-gpu device; `None` for the first one that there is.
     pub render_node: Option<PathBuf>,
-    /// Whether clients are offered DRI3.
-    pub dri3: Dri3,
-    /// What clients may do; `None` allows everything.
-    pub policy: Option<Arc<Policy>>,
-    /// How much of MIT-SHM they are offered, as far as the channel carries it.
-    pub shm: Shm,
     /// What may change later.
     pub live: LiveOptions,
 }
@@ -79,9 +73,6 @@ impl Options {
             runtime_dir,
             channel: ChannelChoice::Auto,
             render_node: None,
-            dri3: Dri3::Auto,
-            policy: None,
-            shm: Shm::Emulated,
             live: LiveOptions::default(),
         }
     }
@@ -109,29 +100,6 @@ impl Options {
     }
 }
 
-/// Whether clients are offered DRI3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dri3 {
-    /// Where the channel carries buffers; else clients render in software at once.
-    Auto,
-    /// Always; where that can't be, there is no bridge.
-    On,
-    /// Never.
-    Off,
-}
-
-impl Dri3 {
-    /// Understands a name as users write it.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "auto" => Some(Self::Auto),
-            "on" => Some(Self::On),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
-
 /// What all threads of a bridge share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -139,7 +107,6 @@ pub(crate) struct Shared {
     pub(crate) route: Route,
     /// The number of the host's display, where the user has named it.
     pub(crate) host_number: Option<u32>,
-    pub(crate) offers: Offers,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     pub(crate) roster: Roster,
@@ -148,8 +115,6 @@ pub(crate) struct Shared {
     pub(crate) stop: OwnedFd,
     /// The same for threads that are too busy to sleep.
     pub(crate) stopped: AtomicBool,
-    /// What clients may do; `None` where everything is allowed.
-    pub(crate) policy: Option<Arc<Policy>>,
     /// What tells this bridge from others on the same server: no secret.
     pub(crate) token: String,
     /// The clients of this bridge, as a policy sees them.
@@ -169,7 +134,6 @@ impl Shared {
         notify: Box<dyn Fn() + Send + Sync>,
         stop: OwnedFd,
     ) -> Self {
-        let leads_elsewhere = route.leads_elsewhere();
         let notify: Arc<dyn Fn() + Send + Sync> = notify.into();
         let tracing = Tracing::new(Arc::clone(&notify));
         Self {
@@ -179,14 +143,12 @@ impl Shared {
                 .host_display
                 .filter(|_| options.host_display_named)
                 .and_then(|name| name.number),
-            offers: Offers { dri3: options.dri3 != Dri3::Off, shm: options.shm },
             events: Events::new(Box::new(move || notify())),
             meter: Meter::default(),
             roster: Roster::default(),
             tracing,
             stop,
             stopped: AtomicBool::default(),
-            policy: options.policy.filter(|policy| !policy.only_elsewhere() || leads_elsewhere),
             token,
             side: Arc::default(),
             live: Mutex::new(Arc::new(options.live)),
@@ -227,7 +189,7 @@ impl Bridge {
 
     /// The same over a channel that is decided already, and in one line why; the options' own channel does not count.
     pub fn start_over(
-        options: Options,
+        mut options: Options,
         route: Route,
         why: String,
         notify: Box<dyn Fn() + Send + Sync>,
@@ -242,12 +204,7 @@ impl Bridge {
             .first_chunk()
             .copied()
             .map_or_else(String::new, |bytes| format!("{:08x}", u32::from_ne_bytes(bytes)));
-        if options.dri3 == Dri3::On && !route.carries_descriptors() {
-            let why = format!(
-                "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
-            );
-            return Err(Error::InvalidOption { why });
-        }
+        options.live = options.live.over(&route)?;
         let local = route.display().filter(|display| display.target == Target::Local);
         let listener = match options.socket.clone() {
             Some(path) => Listener::at(path)?,
@@ -319,9 +276,14 @@ impl Bridge {
 
     /// Changes what may change, for clients that connect from now on. Options that make no sense change nothing.
     pub fn reconfigure(&self, live: LiveOptions) -> Result<(), Error> {
-        live.check()?;
+        let live = live.over(&self.shared.route)?;
         *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
         Ok(())
+    }
+
+    /// The options that may change, as they are for clients that connect now.
+    pub fn live(&self) -> Arc<LiveOptions> {
+        self.shared.live()
     }
 
     /// The numbers of this moment.

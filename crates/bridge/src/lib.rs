@@ -33,11 +33,11 @@ mod tracing;
 mod uplink;
 mod vitals;
 
-pub use bridge::{Bridge, Dri3, Options};
+pub use bridge::{Bridge, Options};
 pub use channel::{ChannelChoice, PipeAddress, virtgpu_offer};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
-pub use live::LiveOptions;
+pub use live::{Dri3, LiveOptions};
 pub use roster::{ClientStatus, Numbers};
 pub use session::{Policy, Shm};
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};

@@ -1,8 +1,12 @@
 //! The options that may change while a bridge runs. A client keeps those of the moment it connected.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use session::{Offers, Policy, Shm};
+
+use crate::channel::Route;
 use crate::error::Error;
 use crate::spin::{SPIN_DEFAULT, SPIN_MAX};
 
@@ -16,7 +20,7 @@ pub const HOST_TIMEOUT_DEFAULT: Duration = Duration::from_millis(4500);
 pub const HOST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 /// What may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LiveOptions {
     /// The file with the X server's cookie; `None` for `$XAUTHORITY`, else `~/.Xauthority`, and for none at all on
     /// channels that lead to the host.
@@ -27,6 +31,35 @@ pub struct LiveOptions {
     pub clients_max: usize,
     /// How long the X server may take to answer a client's set-up: above zero, at most [`HOST_TIMEOUT_MAX`].
     pub host_timeout: Duration,
+    /// What clients may do; `None` allows everything.
+    pub policy: Option<Arc<Policy>>,
+    /// Whether clients are offered DRI3.
+    pub dri3: Dri3,
+    /// How much of MIT-SHM they are offered, as far as the channel carries it.
+    pub shm: Shm,
+}
+
+/// Whether clients are offered DRI3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dri3 {
+    /// Where the channel carries buffers; else clients render in software at once.
+    Auto,
+    /// Always; where that can't be, there is no bridge.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Dri3 {
+    /// Understands a name as users write it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
 }
 
 impl Default for LiveOptions {
@@ -36,6 +69,9 @@ impl Default for LiveOptions {
             spin: SPIN_DEFAULT,
             clients_max: CLIENTS_DEFAULT,
             host_timeout: HOST_TIMEOUT_DEFAULT,
+            policy: None,
+            dri3: Dri3::Auto,
+            shm: Shm::Emulated,
         }
     }
 }
@@ -56,5 +92,22 @@ impl LiveOptions {
             ));
         }
         Ok(())
+    }
+
+    /// Makes it fit the way to the host, or says why it can't.
+    pub(crate) fn over(mut self, route: &Route) -> Result<Self, Error> {
+        self.check()?;
+        if self.dri3 == Dri3::On && !route.carries_descriptors() {
+            let why = format!(
+                "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
+            );
+            return Err(Error::InvalidOption { why });
+        }
+        self.policy = self.policy.filter(|policy| !policy.only_elsewhere() || route.leads_elsewhere());
+        Ok(self)
+    }
+
+    pub(crate) fn offers(&self) -> Offers {
+        Offers { dri3: self.dri3 != Dri3::Off, shm: self.shm }
     }
 }

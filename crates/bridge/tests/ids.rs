@@ -69,7 +69,7 @@ fn keeps(second: &mut RawClient, server: &mut FakeConnection) -> bool {
 
 fn policed(channel: &ChannelChoice) -> Lab {
     Lab::with(channel, |options| {
-        options.policy = Some(Arc::new(others_stay()));
+        options.live.policy = Some(Arc::new(others_stay()));
         options.live.spin = SPIN_MAX;
     })
 }

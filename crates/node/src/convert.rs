@@ -31,18 +31,7 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     out.host_display_named = options.host_display_named.unwrap_or(true);
     out.render_node = options.render_node.map(PathBuf::from);
     out.channel = channel;
-    if let Some(name) = options.dri3 {
-        out.dri3 = Dri3::parse(&name).ok_or_else(|| {
-            invalid(format!("{:?} is no choice for DRI3; choose auto, on or off", short(&name)))
-        })?;
-    }
-    out.policy = options.policy.map(policy).transpose()?.map(Arc::new);
-    if let Some(name) = options.shm {
-        out.shm = Shm::parse(&name).ok_or_else(|| {
-            invalid(format!("{:?} is no choice for MIT-SHM; choose auto, fd or hide", short(&name)))
-        })?;
-    }
-    out.live = live_options(options.live);
+    out.live = live_options(options.live, LiveOptions::default())?;
     Ok(out)
 }
 
@@ -51,9 +40,18 @@ fn policy(policy: BindingPolicy) -> Result<Policy, BindingError> {
     Policy::from_table(&words, extensions, labels, atoms, machine).map_err(|error| invalid(error.to_string()))
 }
 
-pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {
-    let mut out =
-        LiveOptions { host_xauthority: options.host_xauthority.map(PathBuf::from), ..LiveOptions::default() };
+/// The options as they are to be; those that have to be named to change are `before`'s else.
+pub(crate) fn live_options(
+    options: BindingLiveOptions,
+    before: LiveOptions,
+) -> Result<LiveOptions, BindingError> {
+    let mut out = LiveOptions {
+        host_xauthority: options.host_xauthority.map(PathBuf::from),
+        policy: before.policy,
+        dri3: before.dri3,
+        shm: before.shm,
+        ..LiveOptions::default()
+    };
     if let Some(micros) = options.spin_micros {
         out.spin = Duration::from_micros(micros.into());
     }
@@ -63,7 +61,20 @@ pub(crate) fn live_options(options: BindingLiveOptions) -> LiveOptions {
     if let Some(millis) = options.host_timeout_ms {
         out.host_timeout = Duration::from_millis(millis.into());
     }
-    out
+    if let Some(table) = options.policy {
+        out.policy = Some(Arc::new(policy(table)?));
+    }
+    if let Some(name) = options.dri3 {
+        out.dri3 = Dri3::parse(&name).ok_or_else(|| {
+            invalid(format!("{:?} is no choice for DRI3; choose auto, on or off", short(&name)))
+        })?;
+    }
+    if let Some(name) = options.shm {
+        out.shm = Shm::parse(&name).ok_or_else(|| {
+            invalid(format!("{:?} is no choice for MIT-SHM; choose auto, fd or hide", short(&name)))
+        })?;
+    }
+    Ok(out)
 }
 
 /// Enough of a wrong value to know it again.

@@ -11,7 +11,7 @@ mod values;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bridge::{Bridge, TraceBatch};
+use bridge::{Bridge, LiveOptions, TraceBatch};
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Status, Task};
@@ -132,7 +132,10 @@ impl BindingBridge {
     /// Changes what may change while it runs; gives the reason back when that makes no sense, and nothing changes.
     #[napi(catch_unwind)]
     pub fn reconfigure(&self, options: BindingLiveOptions) -> Option<BindingError> {
-        self.bridge.reconfigure(convert::live_options(options)).err().map(|error| BindingError::from(&error))
+        let live = LiveOptions::clone(&self.bridge.live());
+        let changed = convert::live_options(options, live)
+            .and_then(|live| self.bridge.reconfigure(live).map_err(|error| BindingError::from(&error)));
+        changed.err()
     }
 
     /// The numbers of this moment.

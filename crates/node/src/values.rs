@@ -21,12 +21,6 @@ pub struct BindingOptions {
     pub channel: String,
     /// Path of the virtio-gpu device's render node; absent for the first one that there is.
     pub render_node: Option<String>,
-    /// `auto`, `on` or `off`; absent for `auto`.
-    pub dri3: Option<String>,
-    /// What clients may do; absent allows everything.
-    pub policy: Option<BindingPolicy>,
-    /// `auto`, `fd` or `hide`; absent for `auto`.
-    pub shm: Option<String>,
     /// What may change later.
     pub live: BindingLiveOptions,
 }
@@ -58,6 +52,12 @@ pub struct BindingLiveOptions {
     pub clients_max: Option<u32>,
     /// Milliseconds that the X server may take to answer a set-up, 1 to 600000; absent for 4500.
     pub host_timeout_ms: Option<u32>,
+    /// What clients may do; absent leaves it as it is, which is everything at first.
+    pub policy: Option<BindingPolicy>,
+    /// `auto`, `on` or `off`; absent leaves it as it is, at first `auto`.
+    pub dri3: Option<String>,
+    /// `auto`, `fd` or `hide`; absent leaves it as it is, at first `auto`.
+    pub shm: Option<String>,
 }
 
 /// Why something could not be done.

@@ -107,10 +107,11 @@ impl<'a> Relay<'a> {
         accepted: Accepted,
     ) -> Result<Self, Errno> {
         let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms } = accepted;
-        let mut session = Session::new(order, channel.carries(), shared.offers);
-        if let Some(policy) = &shared.policy {
+        let mut session = Session::new(order, channel.carries(), live.offers());
+        if let Some(policy) = &live.policy {
             session.obey(policy, &shared.side, atoms);
         }
+        let ids_watched = live.policy.is_some();
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
         uplink.put(&host_setup);
@@ -134,7 +135,7 @@ impl<'a> Relay<'a> {
             heard: false,
             refusal: None,
             stopping: false,
-            ids_watched: shared.policy.is_some(),
+            ids_watched,
             at_rest: false,
             deadline: Some(deadline),
             reason: None,
@@ -561,7 +562,7 @@ impl<'a> Relay<'a> {
     }
 
     fn tell(&mut self) {
-        if let Some(policy) = &self.shared.policy {
+        if let Some(policy) = &self.live.policy {
             let (events, client) = (&self.shared.events, self.client);
             self.session.take_hits(|label, times| {
                 let rule = policy.label(label);

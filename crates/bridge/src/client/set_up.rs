@@ -69,7 +69,7 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let (channel, peer) = shared.route.open(live.host_timeout).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
-    let policy = shared.policy.as_deref();
+    let policy = live.policy.as_deref();
     let atoms = policy.map(|policy| atoms::look_up(shared, &live, policy, deadline)).transpose()?;
     let atoms = atoms.unwrap_or_default();
     Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, live })
