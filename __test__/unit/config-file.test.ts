@@ -6,7 +6,7 @@ import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
 function parse(text: string): GivenSettings {
-  return parseConfig(text, 'f')._unsafeUnwrap();
+  return parseConfig(text, 'f')._unsafeUnwrap().given;
 }
 
 function problems(text: string): string[] {
@@ -20,6 +20,35 @@ function refusal(file: string): string {
   assert.deepEqual([error?.kind, more], ['invalid-config', []]);
   return error?.message ?? '';
 }
+
+describe('tables of bridges', () => {
+  const FILE = 'channel = "socket"\n\n[[bridge]]\ndisplay = ":7"\npolicy = "guest"\n\n[[bridge]] # the other\nsocket = "/run/x"\nclients-max = 3\n';
+
+  it('give each bridge its own, with its line', () => {
+    const { given, bridges } = parseConfig(FILE, 'f')._unsafeUnwrap();
+    assert.deepEqual(given, { channel: { value: 'socket', origin: { from: 'file', file: 'f', line: 1 } } });
+    assert.deepEqual(bridges.map((bridge) => Object.entries(bridge).map(([name, { value, origin }]) => [name, value, origin.from === 'file' && origin.line])), [
+      [['display', ':7', 4], ['policy', 'guest', 5]],
+      [['socket', '/run/x', 8], ['clientsMax', 3, 9]],
+    ]);
+  });
+
+  it('are refused with the place where they contradict each other, or say what holds for all', () => {
+    assert.deepEqual(problems('[[bridge]]\ndisplay = ":7"\n[[bridge]]\ndisplay = ":7"\nlog-level = "info"\nspin = 0\n'), [
+      'f:6: spin must be auto, off or a number of microseconds from 1 to 1000, not 0',
+      'f:5: log-level holds for all bridges: set it above the first [[bridge]]',
+      'f:4: display must be another one than that of line 2',
+    ]);
+    assert.deepEqual(problems('[bridge]\ndisplay = ":7"\n'), ['f:1: bridge must be tables, each behind a line [[bridge]]']);
+    assert.deepEqual(problems('spin = 5\nbridge = 3\n'), ['f:2: bridge must be tables, each behind a line [[bridge]]']);
+    assert.deepEqual(problems('[[bridge]]\nfoo = 1\n[[bridges]]\n').map((problem) => problem.replace(/;.*/, '')), ['f:3: there is no key "bridges"', 'f:2: there is no key "foo"']);
+  });
+
+  it('have their lines found in one walk, however long the file', () => {
+    const long = `${'# a comment\n'.repeat(4000)}spin = 0\n`;
+    assert.match(problems(long).join(), /^f:4001: spin/);
+  });
+});
 
 describe('a configuration file', () => {
   it('gives values with their lines', () => {
@@ -74,7 +103,7 @@ describe('a configuration file', () => {
   });
 
   it('that is missing is empty, or refused when it was named', () => {
-    assert.deepEqual(readConfigFile('/does/not/exist', 'empty')._unsafeUnwrap(), {});
+    assert.deepEqual(readConfigFile('/does/not/exist', 'empty')._unsafeUnwrap(), { given: {}, bridges: [] });
     assert.match(refusal('/does/not/exist'), /\/does\/not\/exist can't be read \(ENOENT\)/);
   });
 

@@ -15,14 +15,20 @@ export class Reporter {
   /**
    * @param level what passes to stderr; it may change at any time
    * @param writeJson takes each line of JSON; undefined for none
+   * @param oneOfSeveral whether every line says which bridge it is about
    */
   constructor(
     public level: LogVerbosity,
     private readonly writeJson: ((line: string) => void) | undefined,
+    private readonly oneOfSeveral = false,
   ) {}
+
+  /** The display that events and lines are about, where they say so. */
+  private about: string | undefined;
 
   /** Tells of all that happens to a bridge. */
   follow(bridge: Bridge): void {
+    if (this.oneOfSeveral) this.about = bridge.display;
     bridge.on('log', ({ level, message }) => this.log(level, message));
     this.log('info', `channel ${bridge.channel}: ${bridge.channelReason}`);
     bridge.on('client-connected', (client) => {
@@ -58,7 +64,7 @@ export class Reporter {
   }
 
   log(level: LogLevel, message: string): void {
-    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.level)) complain(`${level}: ${message}`);
+    if (LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(this.level)) complain(`${level}: ${this.about === undefined ? '' : `${this.about}: `}${message}`);
   }
 
   /**
@@ -66,7 +72,7 @@ export class Reporter {
    * @returns whether events are wanted
    */
   event(event: string, details: object = {}): boolean {
-    this.writeJson?.(jsonLine({ event, ...details }));
+    this.writeJson?.(jsonLine({ event, ...(this.about !== undefined && { display: this.about }), ...details }));
     return this.writeJson !== undefined;
   }
 }

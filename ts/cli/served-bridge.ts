@@ -23,6 +23,9 @@ import { packageVersion } from './version.js';
 /** What a command makes of the settings of all sources. */
 export type Adjust = (settings: ResolvedSettings) => ResolvedSettings;
 
+/** Reads the settings of all sources again; `holding` are those that the bridge has. */
+export type Reread = (holding: ResolvedSettings) => Result<ResolvedSettings, BridgeError>;
+
 export class ServedBridge {
   private readonly startedAt = performance.now();
   private control: ControlServer | undefined;
@@ -31,9 +34,8 @@ export class ServedBridge {
   private constructor(
     readonly bridge: NativeBridge,
     readonly reporter: Reporter,
-    readonly invocation: Invocation,
     private settings: ResolvedSettings,
-    private readonly adjust: Adjust,
+    private readonly reread: Reread,
   ) {
     // With no handler Node would open its debugger to whoever sends it.
     onSignals(['SIGUSR1'], () => void this.dump());
@@ -43,14 +45,20 @@ export class ServedBridge {
    * Starts a bridge.
    * @param writeJson takes each line of JSON; called only with `--json`
    */
-  static start(invocation: Invocation, writeJson: (line: string) => void, adjust: Adjust = (settings) => settings): Result<ServedBridge, BridgeError> {
-    return settingsOf(invocation, process.env).map(adjust).andThen((settings) => {
+  static start(invocation: Invocation, writeJson: (line: string) => void): Result<ServedBridge, BridgeError> {
+    const reread: Reread = () => settingsOf(invocation, process.env);
+    return settingsOf(invocation, process.env).andThen((settings) => {
       const reporter = new Reporter(settings.logLevel, invocation.json ? writeJson : undefined);
       for (const variable of unknownVariables(process.env)) reporter.log('warn', `${variable} is no setting, and has no effect`);
-      return startSession(settings, process.env).map((bridge) => {
-        reporter.follow(bridge);
-        return new ServedBridge(bridge, reporter, invocation, settings, adjust);
-      });
+      return ServedBridge.open(settings, reporter, reread);
+    });
+  }
+
+  /** Starts a bridge with settings that were read already. */
+  static open(settings: ResolvedSettings, reporter: Reporter, reread: Reread): Result<ServedBridge, BridgeError> {
+    return startSession(settings, process.env).map((bridge) => {
+      reporter.follow(bridge);
+      return new ServedBridge(bridge, reporter, settings, reread);
     });
   }
 
@@ -122,7 +130,7 @@ export class ServedBridge {
 
   /** Reads the files again and applies what can change now. A fault in them changes nothing. */
   reload(): Result<Changes, BridgeError> {
-    const result = settingsOf(this.invocation, process.env).map(this.adjust).andThen((wanted) => this.apply(wanted));
+    const result = this.reread(this.settings).andThen((wanted) => this.apply(wanted));
     result.match(
       (changes) => this.reporter.reloaded(changes),
       (error) => this.reporter.reloadFailed(error),

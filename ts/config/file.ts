@@ -4,11 +4,23 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { err, ok, Result } from 'neverthrow';
 import type * as SmolToml from 'smol-toml';
 import { failure, type BridgeError } from '../errors.js';
-import { layered, problemsOf, type GivenSettings } from './given.js';
+import { layered, problemsOf, type Given, type GivenSettings } from './given.js';
+import { statementsOf, type Statement } from './key-lines.js';
 import { SCHEMA, settingOfKey } from './schema.js';
 
 /** Far more than all settings with long comments; whatever is longer is some other file. */
 const FILE_BYTES_MAX = 64 << 10;
+
+/** The key of the tables of which each is a bridge. */
+export const BRIDGES = 'bridge';
+
+/** What a file gives. */
+export interface FileSettings {
+  /** For every bridge. */
+  readonly given: GivenSettings;
+  /** For each bridge of its own; none where the file is about one. */
+  readonly bridges: readonly GivenSettings[];
+}
 
 type Table = Readonly<Record<string, unknown>>;
 
@@ -17,7 +29,7 @@ type Table = Readonly<Record<string, unknown>>;
  * @param missing what it means when there is no such file: an error, or a file that gives nothing
  * @returns what it gives, or everything that is wrong with it
  */
-export function readConfigFile(file: string, missing: 'refused' | 'empty'): Result<GivenSettings, BridgeError[]> {
+export function readConfigFile(file: string, missing: 'refused' | 'empty'): Result<FileSettings, BridgeError[]> {
   return readText(file, missing)
     .mapErr((error) => [error])
     .andThen((text) => parseConfig(text, file));
@@ -27,16 +39,29 @@ export function readConfigFile(file: string, missing: 'refused' | 'empty'): Resu
  * Checks the text of a file.
  * @param file its name for messages
  */
-export function parseConfig(text: string, file: string): Result<GivenSettings, BridgeError[]> {
+export function parseConfig(text: string, file: string): Result<FileSettings, BridgeError[]> {
   return parseToml(text)
     .mapErr((error) => [faulty(`${file}:${error.line}: ${firstLine(error)}`)])
     .andThen((table) => settingsOf(table, text, file));
 }
 
-function settingsOf(table: Table, text: string, file: string): Result<GivenSettings, BridgeError[]> {
+function settingsOf(table: Table, text: string, file: string): Result<FileSettings, BridgeError[]> {
+  const statements = statementsOf(text);
+  const { [BRIDGES]: tables, ...top } = table;
+  const topEnd = statements.findIndex(({ kind }) => kind === 'tables');
+  const above = readTable(top, topEnd === -1 ? statements : [...statements.slice(0, topEnd), ...statements.slice(topEnd).filter(({ kind }) => kind !== 'key')], file);
+  const sections = bridgeSections(statements);
+  if (tables !== undefined && sections.length === 0) above.problems.push(faulty(`${file}:${lineOf(BRIDGES, statements)}: ${BRIDGES} must be tables, each behind a line [[${BRIDGES}]]`));
+  const read = (sections.length === 0 ? [] : (tables as readonly Table[])).map((one, at) => readTable(one, sections[at] ?? [], file));
+  const bridges = read.map(({ given }) => given);
+  const problems = [...above.problems, ...read.flatMap((one) => one.problems), ...contradictions(bridges, file)];
+  return problems.length === 0 ? ok({ given: above.given, bridges }) : err(problems);
+}
+
+function readTable(table: Table, statements: readonly Statement[], file: string): { given: GivenSettings; problems: BridgeError[] } {
   let given: GivenSettings = {};
   const problems: BridgeError[] = [];
-  const keys = Object.keys(table).map((key) => ({ key, line: lineOf(key, text) }));
+  const keys = Object.keys(table).map((key) => ({ key, line: lineOf(key, statements) }));
   for (const { key, line } of keys.toSorted((one, other) => one.line - other.line)) {
     const name = settingOfKey(key);
     if (name === undefined) {
@@ -47,7 +72,37 @@ function settingsOf(table: Table, text: string, file: string): Result<GivenSetti
     problems.push(...problemsOf(one));
     given = layered(given, one);
   }
-  return problems.length === 0 ? ok(given) : err(problems);
+  return { given, problems };
+}
+
+/** The statements of each table of a bridge. */
+function bridgeSections(statements: readonly Statement[]): Statement[][] {
+  const sections: Statement[][] = [];
+  let current: Statement[] | undefined;
+  for (const statement of statements) {
+    if (statement.kind === 'key') current?.push(statement);
+    else current = statement.kind === 'tables' && statement.key === BRIDGES ? [] : undefined;
+    if (statement.kind === 'tables' && current !== undefined) sections.push(current);
+  }
+  return sections;
+}
+
+/** What tables of bridges can't say: two of them the same display, or what holds for the whole process. */
+function contradictions(bridges: readonly GivenSettings[], file: string): BridgeError[] {
+  const level = bridges.flatMap(({ logLevel }) => logLevel ?? []).map((given) => faulty(`${file}:${lineIn(given)}: log-level holds for all bridges: set it above the first [[${BRIDGES}]]`));
+  const twice = (['display', 'socket'] as const).flatMap((name) => {
+    const given = bridges.flatMap((bridge) => bridge[name] ?? []).filter(({ value }) => value !== 'auto');
+    return given.flatMap((one, at) => {
+      const first = given.findIndex(({ value }) => value === one.value);
+      const earlier = given[first];
+      return first === at || earlier === undefined ? [] : [faulty(`${file}:${lineIn(one)}: ${name} must be another one than that of line ${lineIn(earlier)}`)];
+    });
+  });
+  return [...level, ...twice];
+}
+
+function lineIn({ origin }: Given): number {
+  return origin.from === 'file' ? origin.line : 1;
 }
 
 /** People try the names of the API and of the environment. */
@@ -57,20 +112,9 @@ function proposal(key: string): string {
   return meant === undefined ? '; "x11bridge config show" lists those that there are' : `; it is written ${SCHEMA[meant].key}`;
 }
 
-/**
- * The line on which a key of the top table begins, from 1. The parser doesn't tell, but it parses beginnings of the file: the first one
- * that has the key ends with its value, and the last one before that ends just above its line.
- */
-function lineOf(key: string, text: string): number {
-  const lines = text.split('\n');
-  let above = 0;
-  for (let count = 1; count <= lines.length; count++) {
-    const beginning = parseToml(lines.slice(0, count).join('\n'));
-    if (beginning.isErr()) continue;
-    if (Object.hasOwn(beginning.value, key)) break;
-    above = count;
-  }
-  return above + 1;
+/** The line on which a key, or its table, begins. */
+function lineOf(key: string, statements: readonly Statement[]): number {
+  return statements.find((statement) => statement.key === key)?.line ?? 1;
 }
 
 function parseToml(text: string): Result<Table, SmolToml.TomlError> {

@@ -215,6 +215,13 @@ export function jsonSchema(): JsonSchema {
     title: 'config.toml of x11bridge',
     type: 'object',
     additionalProperties: false,
-    properties: Object.fromEntries(properties) as JsonSchema,
+    properties: {
+      ...(Object.fromEntries(properties) as JsonSchema),
+      bridge: {
+        description: 'one of several bridges of "x11bridge serve", with what is its own; what stands above holds for all',
+        type: 'array',
+        items: { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties.filter(([key]) => key !== SCHEMA.logLevel.key)) as JsonSchema },
+      },
+    },
   };
 }

@@ -2,9 +2,9 @@
 
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { ok, safeTry, type Result } from 'neverthrow';
+import { err, ok, safeTry, type Result } from 'neverthrow';
 import { failure, type BridgeError } from '../errors.js';
-import { readConfigFile } from './file.js';
+import { readConfigFile, type FileSettings } from './file.js';
 import { checkGiven, fromEnvironment, fromFlags, layered, type Given, type GivenSettings } from './given.js';
 import type { SettingName } from './options.js';
 import { SCHEMA, SETTING_NAMES, variableOf } from './schema.js';
@@ -31,15 +31,35 @@ function userFile(env: NodeJS.ProcessEnv): string {
   return join(folder, 'x11bridge', 'config.toml');
 }
 
-/** Reads and checks every source. Of the usual files none has to be there; one that was named has. */
+/** Reads and checks every source. Of the usual files none has to be there; one that was named has. Tables of bridges are left out. */
 export function readSources(flags: Flags, env: NodeJS.ProcessEnv): Result<GivenSettings, BridgeError> {
-  return safeTry(function* () {
-    const { files, chosen } = configFiles(flags, env);
-    const fromFiles: GivenSettings[] = [];
-    for (const file of files) fromFiles.push(yield* readConfigFile(file, chosen ? 'refused' : 'empty').mapErr(firstOf));
-    const variables = yield* checkGiven(fromEnvironment(env));
-    return ok(layered(...fromFiles, variables, yield* checkGiven(fromFlags(flags))));
+  return readAll(flags, env).map(({ files, stronger }) => layered(...files.map(({ given }) => given), stronger));
+}
+
+/** The same for each bridge that the files describe; without tables of bridges there is one. The user's tables replace the machine's. */
+export function readBridges(flags: Flags, env: NodeJS.ProcessEnv): Result<readonly GivenSettings[], BridgeError> {
+  return readAll(flags, env).andThen(({ files, stronger }) => {
+    const tables = files.findLast(({ bridges }) => bridges.length > 0)?.bridges ?? [{}];
+    const single = (['display', 'socket'] as const).flatMap((name) => stronger[name] ?? [])[0];
+    if (tables.length > 1 && single !== undefined) return err(failure('invalid-option', `${originName(single)} can't be that of ${tables.length} bridges: leave it out, or name another file with --config`));
+    const shared = files.map(({ given }) => given);
+    return ok(tables.map((table) => layered(...shared, table, stronger)));
   });
+}
+
+/** The files, and what is stronger than they. */
+function readAll(flags: Flags, env: NodeJS.ProcessEnv): Result<{ files: readonly FileSettings[]; stronger: GivenSettings }, BridgeError> {
+  return safeTry(function* () {
+    const { files: names, chosen } = configFiles(flags, env);
+    const files: FileSettings[] = [];
+    for (const name of names) files.push(yield* readConfigFile(name, chosen ? 'refused' : 'empty').mapErr(firstOf));
+    const variables = yield* checkGiven(fromEnvironment(env));
+    return ok({ files, stronger: layered(variables, yield* checkGiven(fromFlags(flags))) });
+  });
+}
+
+function originName({ origin }: Given): string {
+  return origin.from === 'environment' ? origin.variable : origin.from === 'flag' ? origin.name : 'the display';
 }
 
 function firstOf(problems: BridgeError[]): BridgeError {

@@ -1,10 +1,12 @@
 // `x11bridge config`: what the settings are, whether a file is right, and what may stand in one.
 
-import { readConfigFile } from '../../config/file.js';
-import type { Given, Origin } from '../../config/given.js';
+import { isDeepStrictEqual } from 'node:util';
+import { Result } from 'neverthrow';
+import { BRIDGES, readConfigFile } from '../../config/file.js';
+import type { Given, GivenSettings, Origin } from '../../config/given.js';
 import type { SettingName } from '../../config/options.js';
 import { jsonSchema, SCHEMA, SETTING_NAMES } from '../../config/schema.js';
-import { effective, readSources, unknownVariables, type Flags } from '../../config/sources.js';
+import { effective, readBridges, readSources, unknownVariables, type Flags } from '../../config/sources.js';
 import type { Invocation } from '../invocation.js';
 import { complain, complainAbout, say } from '../terminal.js';
 import { jsonLine } from '../units.js';
@@ -14,10 +16,11 @@ import { jsonLine } from '../units.js';
  * @returns the exit code
  */
 export function showConfig({ json, ...flags }: Invocation): number {
-  return readSources(flags as Flags, process.env).match(
-    (given) => {
+  return Result.combine([readSources(flags as Flags, process.env), readBridges(flags as Flags, process.env)]).match(
+    ([given, bridges]) => {
       const all = effective(given, process.env);
-      for (const line of json ? [jsonLine(asJson(all))] : asText(all)) say(line);
+      const own = bridges.map((bridge) => ownOf(bridge, given)).filter((table) => bridges.length > 1 || Object.keys(table).length > 0);
+      for (const line of json ? [jsonLine({ ...asJson(all), ...(own.length > 0 && { [BRIDGES]: own.map(asJson) }) })] : [...asText(all), ...own.flatMap((table) => ['', `[[${BRIDGES}]]`, ...asText(table)])]) say(line);
       for (const variable of unknownVariables(process.env)) complain(`warn: ${variable} is no setting, and has no effect`);
       return 0;
     },
@@ -48,10 +51,15 @@ export function printSchema(): number {
   return 0;
 }
 
-type Effective = { readonly [Name in SettingName]: Given | undefined };
+type Effective = { readonly [Name in SettingName]?: Given | undefined };
+
+/** What a bridge has that the others have not. */
+function ownOf(bridge: GivenSettings, all: GivenSettings): GivenSettings {
+  return Object.fromEntries(Object.entries(bridge).filter(([name, given]) => !isDeepStrictEqual(all[name as SettingName], given)));
+}
 
 function asJson(all: Effective): object {
-  const entries = SETTING_NAMES.map((name) => {
+  const entries = SETTING_NAMES.filter((name) => name in all).map((name) => {
     const { value, origin } = all[name] ?? { value: null, origin: { from: 'default' } };
     return [SCHEMA[name].key, { value, origin }];
   });
@@ -59,7 +67,7 @@ function asJson(all: Effective): object {
 }
 
 function asText(all: Effective): string[] {
-  const lines = SETTING_NAMES.map((name): readonly [setting: string, origin: string] => {
+  const lines = SETTING_NAMES.filter((name) => name in all).map((name): readonly [setting: string, origin: string] => {
     const { key, fallback } = SCHEMA[name];
     const given = all[name];
     if (given === undefined) return [`# ${key}`, `not set: ${fallback}`];

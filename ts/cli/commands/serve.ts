@@ -3,7 +3,8 @@
 import type { Bridge } from '../../session/bridge.js';
 import { ServiceManager, takeInherited } from '../../session/service.js';
 import type { Invocation } from '../invocation.js';
-import { ServedBridge, type Adjust } from '../served-bridge.js';
+import type { Adjust } from '../served-bridge.js';
+import { ServedBridges } from '../served-bridges.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
 import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } from '../terminal.js';
 
@@ -12,26 +13,25 @@ import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } f
  * @param adjust changes settings that a command sees differently
  * @returns the exit code: 0 after a signal
  */
-export async function serve(invocation: Invocation, adjust?: Adjust): Promise<number> {
+export async function serve(invocation: Invocation, adjust: Adjust = (settings) => settings): Promise<number> {
   // Before the bridge exists: a signal must never find it without somebody to clean up.
   const signals = new ServeSignals();
   const manager = new ServiceManager(process.env, process.pid);
   const inherited = takeInherited(process.env, process.pid);
-  const withInherited: Adjust = (settings) => ({ ...(adjust?.(settings) ?? settings), ...(inherited && { inherited }) });
-  return ServedBridge.start(invocation, say, withInherited).match(
-    async (served) => {
-      signals.onReload = () => void served.reload();
-      await served.openControl();
-      served.reporter.ready(served.bridge);
-      if (!invocation.json) announce(served.bridge);
-      manager.ready(`display ${served.bridge.display} over ${served.bridge.channel}`);
-      await signals.stopped;
-      manager.stopping();
-      await served.close();
-      return 0;
-    },
-    async (error) => complainAbout(error),
-  );
+  const started = await ServedBridges.start(invocation, say, adjust, inherited);
+  if (started.isErr()) return complainAbout(started.error);
+  const bridges = started.value;
+  signals.onReload = () => bridges.reload();
+  await bridges.openControl();
+  for (const { reporter, bridge } of bridges.all) {
+    reporter.ready(bridge);
+    if (!invocation.json) announce(bridge);
+  }
+  manager.ready(bridges.all.map(({ bridge }) => `display ${bridge.display} over ${bridge.channel}`).join(', '));
+  await signals.stopped;
+  manager.stopping();
+  await bridges.close();
+  return 0;
 }
 
 class ServeSignals {
