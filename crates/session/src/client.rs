@@ -6,6 +6,7 @@ use x11_wire::extension::{
     DRI3_QUERY_VERSION, DRI3_SET_DRM_DEVICE_IN_USE, Descriptors, Extension, PRESENT_PIXMAP_SYNCED,
     PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE,
 };
+use x11_wire::fence::fence_use;
 use x11_wire::message::{BAD_ACCESS, BAD_REQUEST};
 use x11_wire::request::{EXTENSION_FIRST, Head, NO_OPERATION, RequestHead, UNASSIGNED};
 use x11_wire::shm;
@@ -55,6 +56,8 @@ pub(crate) enum Verdict {
     Stall,
     /// A segment is needed first.
     Attach(Attach),
+    /// A fence has to be linked first, by this id.
+    Link(u32),
 }
 
 impl<F> Session<F> {
@@ -92,8 +95,8 @@ impl<F> Session<F> {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
-                // A request whose segment has been attached meanwhile has passed the policy before.
-                let ruled = ruled && matches!(self.attached, Attached::Unknown);
+                // A request whose segment or fence has been seen to meanwhile has passed the policy before.
+                let ruled = ruled && matches!(self.attached, Attached::Unknown) && self.fences.is_unasked();
                 let verdict = if ruled {
                     self.rule(class, head, rest, at, marks)
                 } else {
@@ -108,6 +111,10 @@ impl<F> Session<F> {
                     }
                     Verdict::Attach(attach) => {
                         next = Next::Attach(attach);
+                        break;
+                    }
+                    Verdict::Link(id) => {
+                        next = Next::Link(id);
                         break;
                     }
                 }
@@ -252,6 +259,11 @@ impl<F> Session<F> {
     ) -> Verdict {
         let leases = self.extensions.carries().timelines;
         let timelines = self.extensions.carries_timelines();
+        if self.extensions.links_fences()
+            && let Some(used) = fence_use(self.order, extension, head.minor, rest, head.header)
+        {
+            return self.fence_request(used, head, rest, at, marks);
+        }
         match (extension, head.minor) {
             (Extension::BigRequests, BIG_REQUESTS_ENABLE) if head.len == 4 => self.client.big_requests = true,
             (Extension::MitShm, shm::ATTACH) => return self.attach(head, rest, at, marks),

@@ -17,6 +17,8 @@ pub struct Mark<F> {
     pub skip: usize,
     /// The descriptors, in order; never empty.
     pub descriptors: Vec<F>,
+    /// The id of the fence whose page the descriptor is, where it has been linked.
+    pub fence: Option<u32>,
 }
 
 /// The marks of one chunk, in ascending order of their offsets.
@@ -48,6 +50,11 @@ impl<F> Queue<F> {
         }
     }
 
+    /// The one that the next message owns.
+    pub(crate) fn oldest(&self) -> Option<&F> {
+        self.waiting.front().map(|(_, descriptor)| descriptor)
+    }
+
     /// Hands the oldest `count` to the message at `offset`, as far as there are any.
     pub(crate) fn claim(&mut self, count: usize, offset: usize, marks: &mut Marks<F>) {
         let count = count.min(self.waiting.len());
@@ -56,7 +63,7 @@ impl<F> Queue<F> {
         }
         self.claimed += count as u64;
         let descriptors = self.waiting.drain(..count).map(|(_, descriptor)| descriptor).collect();
-        marks.push(Mark { offset, skip: 0, descriptors });
+        marks.push(Mark { offset, skip: 0, descriptors, fence: None });
     }
 
     /// Closes the oldest `count`: their message does not reach the other side.
@@ -90,8 +97,8 @@ mod tests {
         assert_eq!(
             marks,
             [
-                Mark { offset: 4, skip: 0, descriptors: vec![1] },
-                Mark { offset: 8, skip: 0, descriptors: vec![2, 3] }
+                Mark { offset: 4, skip: 0, descriptors: vec![1], fence: None },
+                Mark { offset: 8, skip: 0, descriptors: vec![2, 3], fence: None }
             ]
         );
         assert_eq!((queue.claimed, queue.dropped), (3, 0));

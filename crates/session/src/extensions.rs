@@ -13,15 +13,28 @@ pub struct Carries {
     pub descriptors: bool,
     /// Descriptors of whatever else as well: timelines of DRI3 1.4, devices.
     pub timelines: bool,
+    /// How fences get there.
+    pub fences: Fences,
+}
+
+/// What becomes of DRI3's fences, on which processes of client and server sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fences {
+    /// Both run on one kernel: their descriptors pass as others do.
+    Passed,
+    /// They run on two, and the caller links each fence.
+    Linked,
+    /// Nothing carries them, so that DRI3 is hidden.
+    Lost,
 }
 
 impl Carries {
     /// Bytes alone.
-    pub const BYTES: Self = Self { descriptors: false, timelines: false };
+    pub const BYTES: Self = Self { descriptors: false, timelines: false, fences: Fences::Lost };
     /// Descriptors of memory.
-    pub const MEMORY: Self = Self { descriptors: true, timelines: false };
+    pub const MEMORY: Self = Self { descriptors: true, timelines: false, fences: Fences::Passed };
     /// Every descriptor.
-    pub const EVERYTHING: Self = Self { descriptors: true, timelines: true };
+    pub const EVERYTHING: Self = Self { descriptors: true, timelines: true, fences: Fences::Passed };
 }
 
 /// What clients are offered of what the path carries.
@@ -108,8 +121,13 @@ impl Extensions {
     }
 
     /// Whether DRI3 1.4 works: without it 1.2 is what clients are told.
-    pub(crate) const fn carries_timelines(&self) -> bool {
-        self.carries.descriptors && self.carries.timelines && self.offers.dri3
+    pub(crate) fn carries_timelines(&self) -> bool {
+        self.carries.timelines && !self.hides(Extension::Dri3)
+    }
+
+    /// Whether the caller links fences.
+    pub(crate) fn links_fences(&self) -> bool {
+        self.carries.fences == Fences::Linked
     }
 
     /// Whether System V segments are emulated.
@@ -127,6 +145,8 @@ impl Extensions {
         if major < EXTENSION_FIRST || extension.is_some_and(|extension| self.hides(extension)) {
             return;
         }
+        // Plain fences are the server's own affair.
+        let extension = extension.filter(|extension| *extension != Extension::Sync || self.links_fences());
         if let Some(class) = self.classes.get_mut(usize::from(major)) {
             *class = extension.map_or(Class::Plain, Class::Known);
         }
@@ -137,9 +157,11 @@ impl Extensions {
         match extension {
             // They authenticate against, or map, a device of the server's machine.
             Extension::Dri2 | Extension::XFree86Dri | Extension::XFree86Dga => true,
-            Extension::Dri3 => !(self.carries.descriptors && self.offers.dri3),
+            Extension::Dri3 => {
+                !(self.carries.descriptors && self.offers.dri3) || self.carries.fences == Fences::Lost
+            }
             Extension::MitShm => !self.carries.descriptors || self.offers.shm == Shm::Hidden,
-            Extension::BigRequests | Extension::Present | Extension::RandR => false,
+            Extension::BigRequests | Extension::Present | Extension::Sync | Extension::RandR => false,
         }
     }
 
@@ -169,6 +191,24 @@ mod tests {
         let extensions = Extensions::new(Carries::EVERYTHING, Offers { dri3: false, ..Offers::default() });
         assert!(extensions.hides(Extension::Dri3) && !extensions.hides(Extension::MitShm));
         assert!(!extensions.carries_timelines());
+    }
+
+    #[test]
+    fn dri3_is_hidden_where_nothing_carries_fences() {
+        let carries = Carries { fences: Fences::Lost, ..Carries::MEMORY };
+        let extensions = Extensions::new(carries, Offers::default());
+        assert!(extensions.hides(Extension::Dri3) && !extensions.hides(Extension::MitShm));
+    }
+
+    #[test]
+    fn sync_is_only_looked_at_where_fences_are_linked() {
+        for (fences, class) in
+            [(Fences::Passed, Class::Plain), (Fences::Linked, Class::Known(Extension::Sync))]
+        {
+            let mut extensions = Extensions::new(Carries { fences, ..Carries::MEMORY }, Offers::default());
+            extensions.learn(140, Some(Extension::Sync));
+            assert_eq!(extensions.class(140), class);
+        }
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl<F> Session<F> {
         }
         self.host.position = start + at as u64;
         self.host.descriptors.expire(self.host.position);
+        self.fences.reached(self.host.sequence);
         Ok(at)
     }
 
@@ -159,6 +160,7 @@ impl<F> Session<F> {
             } else {
                 self.advance(wire);
                 if head.kind == Kind::Error {
+                    self.notice_refused_fence(wire, rest);
                     self.rename_attach_error(wire, rest);
                 }
             }

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! For System V segments of MIT-SHM the caller has to act: [`Next::Attach`] asks for one, and [`Session::take_actions`]
-//! says what to copy before what was let through goes on.
+//! says what to copy before what was let through goes on. Where fences cross kernels, [`Next::Link`] and
+//! [`Session::take_fence_actions`] do the same for them.
 //!
 //! What a channel can't carry is hidden: the session rewrites the answer to `QueryExtension` and `ListExtensions`, and
 //! turns requests to opcodes that the client never learnt into ones that the server itself refuses, in their right
@@ -20,6 +21,7 @@
 mod client;
 mod descriptors;
 mod extensions;
+mod fences;
 mod handshake;
 mod host;
 mod limits;
@@ -31,11 +33,12 @@ mod shm;
 mod trace;
 
 pub use descriptors::{Mark, Marks};
-pub use extensions::{Carries, Offers, Shm};
+pub use extensions::{Carries, Fences, Offers, Shm};
+pub use fences::FenceAction;
 pub use handshake::{Cookie, Handshake, HandshakeError, Step};
 pub use limits::{
-    CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, EXTENSION_NAME_MAX, HOST_HELD_MAX,
-    PENDING_MAX, REQUESTED_MAX, SEGMENTS_MAX,
+    CLIENT_HELD_MAX, DESCRIPTOR_DISTANCE_MAX, DESCRIPTORS_QUEUED_MAX, EXTENSION_NAME_MAX, FENCES_DYING_MAX,
+    FENCES_MAX, HOST_HELD_MAX, PENDING_MAX, REQUESTED_MAX, SEGMENTS_MAX,
 };
 pub use pending::Awaiting;
 pub use policy::{Policy, Side, TableError};

@@ -17,6 +17,14 @@ pub const PENDING_MAX: usize = 65_536;
 /// System V segments of a client at once at most. Toolkits have a handful; each costs a mapping and a file.
 pub const SEGMENTS_MAX: usize = 256;
 
+/// Fences of a client at once at most that are linked over two kernels, those included that it has destroyed and the server
+/// has not been heard of since. Each costs a mapping on both sides.
+pub const FENCES_MAX: usize = 1024;
+
+/// Those of them at most that are destroyed. Clients ask the server something now and then; one that never does has its
+/// oldest ones triggered and given up.
+pub const FENCES_DYING_MAX: usize = 256;
+
 /// Descriptors waiting for their message at most, in each direction; Linux passes 253 in one `sendmsg`. Further ones
 /// are closed and counted.
 pub const DESCRIPTORS_QUEUED_MAX: usize = 256;

@@ -9,6 +9,7 @@ use x11_wire::sequence::low16;
 use crate::client::ClientStream;
 use crate::descriptors::Marks;
 use crate::extensions::{Carries, Extensions, Offers};
+use crate::fences::{FenceAction, LinkedFences};
 use crate::host::HostStream;
 use crate::pending::{Awaiting, PendingQueue};
 use crate::policy::{Enforcer, Policy, Side};
@@ -34,6 +35,8 @@ pub enum Next {
     Host,
     /// A System V segment: the caller attaches it, tells by [`Session::attached`], and shows the rest again.
     Attach(Attach),
+    /// A fence of this id: the caller links [`Session::fence_file`], tells by [`Session::linked`], and shows the rest again.
+    Link(u32),
     /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
     Nothing(Violation),
 }
@@ -101,6 +104,7 @@ pub struct Session<F> {
     pub(crate) segments: Segments,
     /// What became of the segment that was asked for last.
     pub(crate) attached: Attached<F>,
+    pub(crate) fences: LinkedFences,
     pub(crate) denied: u64,
     /// What the policy asks for; none where everything is allowed.
     pub(crate) enforcer: Option<Box<Enforcer>>,
@@ -120,6 +124,7 @@ impl<F> Session<F> {
             host: HostStream::new(),
             segments: Segments::default(),
             attached: Attached::Unknown,
+            fences: LinkedFences::default(),
             denied: 0,
             enforcer: None,
             trace: None,
@@ -170,6 +175,22 @@ impl<F> Session<F> {
     /// client has no right to the segment, or there is none.
     pub fn attached(&mut self, file: Option<F>) {
         self.attached = file.map_or(Attached::Refused, Attached::File);
+    }
+
+    /// The descriptor that [`Next::Link`] is about.
+    pub fn fence_file(&self) -> Option<&F> {
+        self.client.descriptors.oldest()
+    }
+
+    /// Answers [`Next::Link`]: whether the fence is linked by the id, or with which X11 error the client is refused.
+    pub fn linked(&mut self, result: Result<(), u8>) {
+        self.fences.answer(result);
+    }
+
+    /// What has to be done about linked fences before anything goes on that was let through, in order. To be asked after
+    /// each look at a chunk.
+    pub fn take_fence_actions(&mut self) -> Vec<FenceAction> {
+        self.fences.take_actions()
     }
 
     /// What has to be done before anything goes on that was let through. To be asked after each look at a chunk.

@@ -42,7 +42,7 @@ impl<F> Session<F> {
             {
                 self.segments.attach(asked.segment, self.client.sequence + 1, self.host.sequence);
                 self.client.descriptors.claimed += 1;
-                marks.push(Mark { offset: at + skip, skip, descriptors: vec![file] });
+                marks.push(Mark { offset: at + skip, skip, descriptors: vec![file], fence: None });
                 return Verdict::Pass(None);
             }
         }

@@ -21,7 +21,7 @@
 //! * [`Fence`]: the word in a file, checked before it is mapped;
 //! * [`Watcher`]: one thread that sleeps on all fences of a process;
 //! * [`Links`]: fences that two kernels have in common, by shared memory or by a relay between two pages. It sends nothing
-//!   itself; the channel between the kernels is the caller's.
+//!   itself; the channel between the kernels is the caller's. An [`Outbox`] is where they can leave what to send.
 //!
 //! # Files of others
 //!
@@ -42,6 +42,7 @@
 mod error;
 mod fence;
 pub mod links;
+mod outbox;
 pub mod relay;
 pub mod watcher;
 pub mod word;
@@ -49,6 +50,7 @@ pub mod word;
 pub use error::Error;
 pub use fence::Fence;
 pub use links::Links;
+pub use outbox::Outbox;
 pub use relay::Relay;
 pub use watcher::{Backend, Purpose, Report, Watch, Watcher};
 pub use word::Word;

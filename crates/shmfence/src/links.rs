@@ -154,6 +154,20 @@ impl Links {
         self.relay(id, Relay::before_reset_request)
     }
 
+    /// Looks at the pages of all relays, and tells which were triggered that the watcher has not spoken of yet. Whoever
+    /// passes something on that followed the triggers calls it first, so that none is overtaken by it: then a link that is
+    /// destroyed after an answer of the server's has missed nothing that came before that answer.
+    pub fn look(&mut self, mut each: impl FnMut(u32, Event)) {
+        for (id, link) in &self.by_id {
+            let Link::Relay { relay, .. } = link else { continue };
+            match relay.look() {
+                Ok(None) => {}
+                Ok(Some(message)) => each(*id, Event::Send(Message::Relay(message))),
+                Err(error) => each(*id, Event::Broken(error)),
+            }
+        }
+    }
+
     /// The other side has told something about a fence. What is returned goes back to it. Nothing for an id that is not
     /// linked (any more), or a message that is not for its kind of link.
     pub fn receive(&mut self, id: u32, message: Message) -> Result<Option<Message>, Error> {
@@ -168,8 +182,11 @@ impl Links {
 
     /// Ends a link in order; a second time it does nothing.
     pub fn destroy(&mut self, id: u32) {
-        if let Some(Link::Relay { relay, .. }) = self.by_id.remove(&id) {
-            self.stats.stale += relay.stale();
+        match self.by_id.remove(&id) {
+            Some(Link::Relay { relay, .. }) => self.stats.stale += relay.stale(),
+            // A signal may be under way that nobody will take here; who is woken for nothing sleeps again.
+            Some(Link::Shared { fence, .. }) => drop(fence.wake(ALL_BUT_WATCHERS)),
+            None => {}
         }
     }
 

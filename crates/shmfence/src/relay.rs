@@ -216,6 +216,11 @@ impl<W: Word, S: StateCell> Relay<W, S> {
         }
     }
 
+    /// Whether the page has been triggered and the watcher has not said so yet.
+    pub fn look(&self) -> Result<Option<Message>, Error> {
+        self.end.look()
+    }
+
     /// Triggers the page because the other end is lost: whoever sleeps on it must not do so for ever. Whether it was not
     /// triggered before.
     pub fn give_up(&mut self) -> Result<bool, Error> {
@@ -241,6 +246,14 @@ impl<W: Word, S: StateCell> Listener<W, S> {
                 return Ok(Some(Message::Trigger { epoch: epoch_of(state) }));
             }
         }
+    }
+
+    /// Whether the page has been triggered and nobody has noticed yet: a look that changes nothing, but for the state.
+    pub fn look(&self) -> Result<Option<Message>, Error> {
+        if self.state.load() & IS_TRIGGERED != 0 || !self.word.is(TRIGGERED)? {
+            return Ok(None);
+        }
+        self.woken()
     }
 
     /// Whether the page is triggered; if not, a trigger will wake the watcher.

@@ -46,7 +46,7 @@ mod vector;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use rustix::io::Errno;
@@ -72,6 +72,11 @@ pub enum Backend {
 impl Backend {
     /// All of them, the best first.
     pub const ALL: [Self; 3] = [Self::IoUring, Self::FutexWaitv, Self::Threads];
+
+    /// The best that is available.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().find(|backend| backend.is_available()).unwrap_or(Self::Threads)
+    }
 
     /// Whether the running kernel, and the sandbox if there is one, have it.
     pub fn is_available(self) -> bool {
@@ -136,8 +141,19 @@ enum Engine {
 impl Watcher {
     /// A watcher with the best backend that there is.
     pub fn start() -> Result<Self, Error> {
-        let available = Backend::ALL.into_iter().find(|backend| backend.is_available());
-        Self::with_backend(available.unwrap_or(Backend::Threads))
+        Self::with_backend(Backend::best())
+    }
+
+    /// The watcher that all of the process share: started for the first who asks, and ended when the last has let it go.
+    pub fn shared() -> Result<Arc<Self>, Error> {
+        static SHARED: Mutex<Weak<Watcher>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watcher) = shared.upgrade() {
+            return Ok(watcher);
+        }
+        let watcher = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&watcher);
+        Ok(watcher)
     }
 
     /// A watcher with that backend; [`Error::Unsupported`] where the kernel does not have it.

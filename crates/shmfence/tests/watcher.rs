@@ -177,3 +177,14 @@ fn a_process_that_is_killed_in_its_sleep_disturbs_nobody() {
         assert_eq!(next(&reports), ((), Report::Woken));
     }
 }
+
+#[test]
+fn one_watcher_is_shared_by_all_who_ask_and_ends_with_the_last() {
+    let first = Watcher::shared().unwrap();
+    let second = Watcher::shared().unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    let gone = Arc::downgrade(&first);
+    drop((first, second));
+    assert!(gone.upgrade().is_none());
+    assert_eq!(Watcher::shared().unwrap().backend(), Backend::best());
+}

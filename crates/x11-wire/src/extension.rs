@@ -11,6 +11,8 @@ pub enum Extension {
     Dri3,
     /// Names DRI3's objects; its capabilities speak of them.
     Present,
+    /// Names DRI3's fences.
+    Sync,
     /// Segments as descriptors or as System V numbers.
     MitShm,
     /// One request answers with a descriptor (leases).
@@ -25,10 +27,11 @@ pub enum Extension {
 
 impl Extension {
     /// Every extension of this table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BigRequests,
         Self::Dri3,
         Self::Present,
+        Self::Sync,
         Self::MitShm,
         Self::RandR,
         Self::Dri2,
@@ -44,6 +47,7 @@ impl Extension {
             Self::BigRequests => "BIG-REQUESTS",
             Self::Dri3 => "DRI3",
             Self::Present => "Present",
+            Self::Sync => "SYNC",
             Self::MitShm => "MIT-SHM",
             Self::RandR => "RANDR",
             Self::Dri2 => "DRI2",

@@ -10,12 +10,14 @@
 //! | [`request`] | 1, request format; BIG-REQUESTS 2.0 |
 //! | [`message`] | 1, reply, error and event format; Generic Event 1.0 |
 //! | [`extension`] | extensions that a proxy has to know, and their messages with descriptors |
+//! | [`fence`] | the requests that create, name and destroy fences |
 //! | [`pixmap_formats`] | 8, how images lie in memory |
 //! | [`shm`] | MIT-SHM: segments and the images in them |
 //! | [`sequence`] | 16-bit sequence numbers widened to 64 bits |
 #![forbid(unsafe_code)]
 
 pub mod extension;
+pub mod fence;
 pub mod message;
 pub mod order;
 pub mod pixmap_formats;

@@ -8,6 +8,10 @@ pub const HEADER: usize = 32;
 pub const BAD_REQUEST: u8 = 1;
 /// The code of an `Access` error.
 pub const BAD_ACCESS: u8 = 10;
+/// `Match` error.
+pub const BAD_MATCH: u8 = 8;
+/// `Alloc` error.
+pub const BAD_ALLOC: u8 = 11;
 /// Offset of an error's minor opcode, a `u16`.
 pub const ERROR_MINOR: usize = 8;
 /// Offset of its major opcode.

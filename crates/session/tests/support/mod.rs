@@ -7,12 +7,13 @@
     reason = "a panic here is a failed test"
 )]
 
-use session::{Action, Carries, Marks, Next, Offers, Session};
+use session::{Action, Carries, FenceAction, Fences, Marks, Next, Offers, Session};
 use x11_wire::{ByteOrder, padded};
 
 pub(crate) const BYTES_ONLY: Carries = Carries::BYTES;
 pub(crate) const MEMORY: Carries = Carries::MEMORY;
 pub(crate) const EVERYTHING: Carries = Carries::EVERYTHING;
+pub(crate) const LINKED: Carries = Carries { fences: Fences::Linked, ..Carries::MEMORY };
 
 /// Builds requests and messages in one byte order.
 #[derive(Clone, Copy)]
@@ -92,6 +93,9 @@ pub(crate) struct Run {
     pub(crate) client_marks: Vec<(usize, Vec<u32>)>,
     pub(crate) next: Next,
     pub(crate) actions: Vec<Action>,
+    pub(crate) fence_actions: Vec<FenceAction>,
+    /// Ids of fences by the offsets of their requests in `to_host`.
+    pub(crate) fences: Vec<(usize, u32)>,
 }
 
 impl Run {
@@ -123,6 +127,8 @@ impl Run {
             client_marks: vec![],
             next: Next::Client,
             actions: vec![],
+            fence_actions: vec![],
+            fences: vec![],
         }
     }
 
@@ -136,11 +142,13 @@ impl Run {
             left_out.extend(mark.offset - mark.skip..mark.offset);
             let kept = self.to_host.len() + mark.offset - left_out.len();
             self.host_marks.push((kept, mark.descriptors));
+            self.fences.extend(mark.fence.map(|id| (kept, id)));
         }
         self.next = progress.next;
         let passed = self.client_held.drain(..progress.forward).enumerate();
         self.to_host.extend(passed.filter(|(at, _)| !left_out.contains(at)).map(|(_, byte)| byte));
         self.actions.extend(self.session.take_actions());
+        self.fence_actions.extend(self.session.take_fence_actions());
         if progress.next == Next::Client {
             assert!(
                 self.client_held.len() <= session::CLIENT_HELD_MAX,
@@ -165,6 +173,7 @@ impl Run {
         }
         self.to_client.extend(self.host_held.drain(..forward));
         self.actions.extend(self.session.take_actions());
+        self.fence_actions.extend(self.session.take_fence_actions());
         assert!(self.host_held.len() <= session::HOST_HELD_MAX, "{} bytes held", self.host_held.len());
     }
 
