@@ -34,6 +34,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'mesa-utils', why: 'glxgears', command: 'glxgears' },
     { name: 'mesa-utils-extra', why: 'es2gears_x11', command: 'es2gears_x11' },
     { name: 'libgl1-mesa-dri', why: "Mesa's kms_swrast, which uses DRI3 without a GPU" },
+    { name: 'bubblewrap', why: 'a sandbox around a client', command: 'bwrap' },
   ],
   peers: [
     { name: 'socat', why: 'the plain relay that the benchmark compares with', command: 'socat' },

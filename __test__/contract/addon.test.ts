@@ -52,7 +52,7 @@ describe('the addon', () => {
   const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
 
   it('exports exactly what the shell uses', () => {
-    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version', 'virtgpuOffer']);
+    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'fenceWatcher', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version', 'virtgpuOffer']);
   });
 
   it('is of the version of the package', () => {
@@ -86,6 +86,8 @@ describe('the addon', () => {
       { live: { dri3: 'perhaps' } },
       { live: { shm: 'sysv' } },
       { live: { dri3: 'on' }, channel: 'tcp:localhost:1' },
+      { fences: 'perhaps' },
+      { fences: 'off', live: { dri3: 'on' } },
       { display: 59_536 },
       { live: { spinMicros: 1001 } },
       { live: { hostTimeoutMs: 0 } },

@@ -14,6 +14,7 @@ const SETTINGS: ResolvedSettings = {
   channel: 'auto',
   renderNode: undefined,
   dri3: 'auto',
+  fences: 'auto',
   policy: undefined,
   shm: 'auto',
   spin: undefined,
@@ -55,6 +56,7 @@ class ScriptedMachine implements Machine {
   access = (path: string): 'absent' | 'forbidden' | 'usable' => this.accesses[path] ?? 'usable';
   space = (): { free: number; total: number } => ({ free: this.free, total: 1 << 31 });
   output = async (program: string, ...args: readonly string[]): Promise<string | undefined> => this.outputs[[program, ...args].join(' ')];
+  fenceWatcher = (): string => 'io_uring';
   virtgpu: Machine['virtgpu'] = () => ok('the virtio-gpu device of /dev/dri/renderD128 leads to the X11 channel of libkrun');
   addon = (): ReturnType<Machine['addon']> => this.loaded;
   trial = async (): ReturnType<Machine['trial']> => ({ bridge: this.bridge, server: this.server });

@@ -60,6 +60,7 @@ export function resolveSettings(given: GivenSettings, env: NodeJS.ProcessEnv, ho
       channel,
       renderNode: yield* read('renderNode'),
       dri3: (yield* read('dri3')) ?? 'auto',
+      fences: (yield* read('fences')) ?? 'auto',
       policy: yield* read('policy'),
       shm: (yield* read('shm')) ?? 'auto',
       spin: yield* read('spin'),

@@ -109,6 +109,16 @@ export const SCHEMA: Schema = {
     applies: 'later',
     of: 'bridge',
   },
+  fences: {
+    key: 'fences',
+    argument: 'auto|relay|off',
+    help: 'how the fences of DRI3 reach an X server on another kernel; auto: relayed where the host half can, and as descriptors where there is one kernel, relay: relayed on loopback too, off: not, so that DRI3 is hidden',
+    fallback: 'auto',
+    standard: 'auto',
+    type: oneOf(['auto', 'relay', 'off']),
+    applies: 'start',
+    of: 'bridge',
+  },
   shm: {
     key: 'shm',
     argument: 'auto|fd|hide',

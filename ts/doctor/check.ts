@@ -54,6 +54,8 @@ export interface Machine {
   /** The version of the addon, or why there is none. */
   readonly addon: () => Result<string, BridgeError>;
   /** Which way to an X server the virtio-gpu device offers, or why none. */
+  /** How the thread that watches fences would sleep; undefined without the addon. */
+  readonly fenceWatcher: () => string | undefined;
   readonly virtgpu: (renderNode: string | undefined) => Result<string, BridgeError>;
   /** The bridge that `serve` would start, with a client through it. Every call gives the same. */
   readonly trial: () => Promise<Trial>;

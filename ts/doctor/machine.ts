@@ -5,7 +5,7 @@ import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, 
 import { Result } from 'neverthrow';
 import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
-import { addonVersion, virtgpuOffer } from '../native/index.js';
+import { addonVersion, fenceWatcher, virtgpuOffer } from '../native/index.js';
 import type { Machine } from './check.js';
 import { tryBridge, type Trial } from './trial.js';
 
@@ -30,6 +30,7 @@ export function thisMachine(settings: Result<ResolvedSettings, BridgeError>, env
     output,
     addon: addonVersion,
     virtgpu: virtgpuOffer,
+    fenceWatcher,
     trial: () => (trial ??= tryBridge(settings, env)),
   };
 }

@@ -34,6 +34,13 @@ export function virtgpuOffer(renderNode: string | undefined): Result<string, Bri
   });
 }
 
+/** How the thread that watches fences would sleep here; undefined without the addon. */
+export function fenceWatcher(): string | undefined {
+  return loadAddon()
+    .map((addon) => addon.fenceWatcher())
+    .unwrapOr(undefined);
+}
+
 /** Tells the service manager behind `$NOTIFY_SOCKET` some assignments; false when it can't be reached. */
 export function notifyService(socket: string, assignments: readonly string[]): boolean {
   return loadAddon()
@@ -68,6 +75,7 @@ function bindingOptions(config: BridgeConfig, policy: PolicyTable | undefined, r
   return {
     hostDisplayNamed: config.hostDisplayNamed,
     channel: config.channel,
+    fences: config.fences,
     runtimeDir,
     ...(config.inherited !== undefined && { inherited: [...config.inherited] }),
     ...(config.display !== undefined && { display: config.display }),

@@ -27,6 +27,8 @@ export interface BridgeStats {
   readonly roundTrips: readonly number[];
   /** The sum of their times in microseconds. */
   readonly roundTripMicros: number;
+  /** How the thread sleeps that watches relayed fences, `io_uring`, `futex_waitv` or `threads`; absent while there is none. */
+  readonly fenceWatcher?: string;
 }
 
 /** A bridge that accepts X11 clients. It keeps the process alive until it is closed. */

@@ -17,6 +17,10 @@ export interface Totals {
   readonly fdsToHost: number;
   readonly fdsToClient: number;
   readonly fdsDropped: number;
+  /** Fences that were relayed to another kernel, their triggers that came too late to mean anything, and those that were triggered because nobody could say any more when to. */
+  readonly fencesRelayed: number;
+  readonly fencesStale: number;
+  readonly fencesGivenUp: number;
 }
 
 /** How a log line ranks, the gravest first. */
@@ -91,4 +95,7 @@ const NO_TOTALS: BindingTotals = {
   fdsToHost: 0,
   fdsToClient: 0,
   fdsDropped: 0,
+  fencesRelayed: 0,
+  fencesStale: 0,
+  fencesGivenUp: 0,
 };

@@ -33,6 +33,8 @@ export interface StageOptions {
   readonly dri3?: boolean;
   /** More arguments for the bridge. */
   readonly args?: readonly string[];
+  /** The channels; all by default. */
+  readonly channels?: readonly Channel[];
 }
 
 export class Stage {
@@ -101,7 +103,7 @@ export class Stage {
 
 /** Declares the same tests for every channel; each list has a stage of its own. */
 export function overEveryChannel(title: string, tests: (stage: Stage) => void, options: StageOptions = {}): void {
-  for (const channel of CHANNELS) {
+  for (const channel of options.channels ?? CHANNELS) {
     describe(`${title} over ${channel}`, () => {
       const stage = new Stage(channel, options);
       before(() => stage.open());

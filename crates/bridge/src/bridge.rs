@@ -17,7 +17,7 @@ use rustix::net::{SocketFlags, accept_with};
 use session::{Cookie, Handshake, Side};
 use sys::socket;
 
-use crate::channel::{ChannelChoice, Route, Wishes};
+use crate::channel::{ChannelChoice, FenceChoice, Route, Wishes};
 use crate::client;
 use crate::error::Error;
 use crate::events::{Event, Events, Level};
@@ -57,6 +57,8 @@ pub struct Options {
     pub channel: ChannelChoice,
     /// The render node of the virtio-gpu device; `None` for the first one that there is.
     pub render_node: Option<PathBuf>,
+    /// How fences cross kernels; without any, clients are not offered DRI3.
+    pub fences: FenceChoice,
     /// What may change later.
     pub live: LiveOptions,
 }
@@ -73,6 +75,7 @@ impl Options {
             runtime_dir,
             channel: ChannelChoice::Auto,
             render_node: None,
+            fences: FenceChoice::Auto,
             live: LiveOptions::default(),
         }
     }
@@ -107,6 +110,7 @@ pub(crate) struct Shared {
     pub(crate) route: Route,
     /// The number of the host's display, where the user has named it.
     pub(crate) host_number: Option<u32>,
+    pub(crate) fences: FenceChoice,
     pub(crate) events: Events,
     pub(crate) meter: Meter,
     pub(crate) roster: Roster,
@@ -143,6 +147,7 @@ impl Shared {
                 .host_display
                 .filter(|_| options.host_display_named)
                 .and_then(|name| name.number),
+            fences: options.fences,
             events: Events::new(Box::new(move || notify())),
             meter: Meter::default(),
             roster: Roster::default(),
@@ -204,7 +209,11 @@ impl Bridge {
             .first_chunk()
             .copied()
             .map_or_else(String::new, |bytes| format!("{:08x}", u32::from_ne_bytes(bytes)));
-        options.live = options.live.over(&route)?;
+        options.live = options.live.over(&route, options.fences)?;
+        if options.fences == FenceChoice::Relay && !route.can_relay_fences() {
+            let why = format!("the way to {route} relays no fences; leave fences at auto");
+            return Err(Error::InvalidOption { why });
+        }
         let local = route.display().filter(|display| display.target == Target::Local);
         let listener = match options.socket.clone() {
             Some(path) => Listener::at(path)?,
@@ -276,7 +285,7 @@ impl Bridge {
 
     /// Changes what may change, for clients that connect from now on. Options that make no sense change nothing.
     pub fn reconfigure(&self, live: LiveOptions) -> Result<(), Error> {
-        let live = live.over(&self.shared.route)?;
+        let live = live.over(&self.shared.route, self.shared.fences)?;
         *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
         Ok(())
     }

@@ -16,6 +16,7 @@
 //! | [`events`] | what the owner is told |
 #![forbid(unsafe_code)]
 
+mod bell;
 pub mod bridge;
 pub mod channel;
 mod client;
@@ -34,13 +35,19 @@ mod uplink;
 mod vitals;
 
 pub use bridge::{Bridge, Options};
-pub use channel::{ChannelChoice, PipeAddress, virtgpu_offer};
+pub use channel::{ChannelChoice, FenceChoice, FenceTotals, PipeAddress, virtgpu_offer};
 pub use error::{Error, Side};
 pub use events::{Event, Level};
 pub use live::{Dri3, LiveOptions};
 pub use roster::{ClientStatus, Numbers};
 pub use session::{Policy, Shm};
+pub use shmfence::Backend as FenceBackend;
 pub use spin::{SPIN_DEFAULT, SPIN_MAX};
 pub use stats::{Stats, Totals};
 pub use tracing::{ExtensionCodes, TRACE_QUEUE_MAX, TraceBatch, TraceStart};
 pub use vitals::{CLASSES, OldestRequest, RoundTrips};
+
+/// How the thread sleeps that watches this process's fences, while there is one.
+pub fn fence_watcher_running() -> Option<FenceBackend> {
+    shmfence::Watcher::running()
+}

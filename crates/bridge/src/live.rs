@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use session::{Offers, Policy, Shm};
 
-use crate::channel::Route;
+use crate::channel::{FenceChoice, Route};
 use crate::error::Error;
 use crate::spin::{SPIN_DEFAULT, SPIN_MAX};
 
@@ -95,8 +95,12 @@ impl LiveOptions {
     }
 
     /// Makes it fit the way to the host, or says why it can't.
-    pub(crate) fn over(mut self, route: &Route) -> Result<Self, Error> {
+    pub(crate) fn over(mut self, route: &Route, fences: FenceChoice) -> Result<Self, Error> {
         self.check()?;
+        if self.dri3 == Dri3::On && fences == FenceChoice::Off {
+            let why = "DRI3 needs fences; leave dri3 at auto, or fences".into();
+            return Err(Error::InvalidOption { why });
+        }
         if self.dri3 == Dri3::On && !route.carries_descriptors() {
             let why = format!(
                 "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
@@ -107,7 +111,7 @@ impl LiveOptions {
         Ok(self)
     }
 
-    pub(crate) fn offers(&self) -> Offers {
-        Offers { dri3: self.dri3 != Dri3::Off, shm: self.shm }
+    pub(crate) fn offers(&self, fences: FenceChoice) -> Offers {
+        Offers { dri3: self.dri3 != Dri3::Off && fences != FenceChoice::Off, shm: self.shm }
     }
 }

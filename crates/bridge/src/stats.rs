@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use session::Counters;
 
+use crate::channel::FenceTotals;
 use crate::vitals::RoundTrips;
 
 /// What went through, of one client or of all.
@@ -16,6 +17,8 @@ pub struct Totals {
     pub bytes_to_client: u64,
     /// The session's counters.
     pub session: Counters,
+    /// What became of fences.
+    pub fences: FenceTotals,
 }
 
 impl Totals {
@@ -31,6 +34,10 @@ impl Totals {
         sum.descriptors_to_host += more.descriptors_to_host;
         sum.descriptors_to_client += more.descriptors_to_client;
         sum.descriptors_dropped += more.descriptors_dropped;
+        let (sum, more) = (&mut self.fences, &other.fences);
+        sum.relayed += more.relayed;
+        sum.stale += more.stale;
+        sum.given_up += more.given_up;
     }
 }
 
@@ -98,6 +105,11 @@ fn difference(now: &Totals, before: &Totals) -> Totals {
             descriptors_to_host: n.descriptors_to_host - b.descriptors_to_host,
             descriptors_to_client: n.descriptors_to_client - b.descriptors_to_client,
             descriptors_dropped: n.descriptors_dropped - b.descriptors_dropped,
+        },
+        fences: FenceTotals {
+            relayed: now.fences.relayed - before.fences.relayed,
+            stale: now.fences.stale - before.fences.stale,
+            given_up: now.fences.given_up - before.fences.given_up,
         },
     }
 }

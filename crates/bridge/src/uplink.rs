@@ -42,9 +42,10 @@ impl Slot {
         let mut start = self.start;
         cuts.filter_map(move |(end, next)| {
             let range = std::mem::replace(&mut start, next)..end;
-            let descriptors = self.marks.iter().find(|mark| mark.offset == range.start);
-            let descriptors = descriptors.map_or(&[][..], |mark| mark.descriptors.as_slice());
-            (!range.is_empty()).then_some(Piece { range, descriptors })
+            let mark = self.marks.iter().find(|mark| mark.offset == range.start);
+            let descriptors = mark.map_or(&[][..], |mark| mark.descriptors.as_slice());
+            let fence = mark.and_then(|mark| mark.fence);
+            (!range.is_empty()).then_some(Piece { range, descriptors, fence })
         })
     }
 
@@ -75,6 +76,8 @@ pub struct Piece<'a> {
     pub range: Range<usize>,
     /// Descriptors of the request at the start of the range.
     pub descriptors: &'a [OwnedFd],
+    /// The id of the linked fence that the descriptor is of.
+    pub fence: Option<u32>,
 }
 
 /// The buffer.
@@ -244,7 +247,12 @@ mod tests {
     /// A slot of 100 bytes from offset 500 on, with marks at these offsets that leave out so many bytes in front.
     fn slot(marks: &[(usize, usize)]) -> Slot {
         let descriptor = || rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        let mark = |&(offset, skip): &(usize, usize)| Mark { offset, skip, descriptors: vec![descriptor()] };
+        let mark = |&(offset, skip): &(usize, usize)| Mark {
+            offset,
+            skip,
+            descriptors: vec![descriptor()],
+            fence: None,
+        };
         Slot { start: 500, ready: 600, end: 600, marks: marks.iter().map(mark).collect() }
     }
 

@@ -1,5 +1,6 @@
 //! One cross-domain context: a channel from a guest's client to a socket of the host.
 
+mod fences;
 mod futexes;
 mod receiving;
 mod sending;
@@ -12,6 +13,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::Stage;
+use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
 use cross_domain::{
     CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, QUERY_RING, RING_BYTES,
     channel,
@@ -20,11 +22,13 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use sys::Blob;
 
+use self::fences::Fences;
 use self::receiving::Ring;
 use crate::channel::{Batch, Channel};
 use crate::opening::{OpenFailure, Opened, Opener, Opening};
 use crate::resources::Resources;
 
+pub use self::fences::FenceNotifier;
 pub use self::submit_error::SubmitError;
 
 /// Bytes of a channel ring at most that are offered to guests of our own dialect.
@@ -86,6 +90,9 @@ pub struct Context {
     arrived: VecDeque<OwnedFd>,
     /// SENDs that have been carried out; the guest is told.
     sends_done: u32,
+    /// Fences that are relayed, from the first on.
+    fences: Option<Fences>,
+    notifier: Option<FenceNotifier>,
     traffic: Traffic,
 }
 
@@ -105,7 +112,7 @@ impl Context {
             supported_channels: 1 << channel::X11,
             supports_dmabuf: false,
             supports_external_gpu_memory: false,
-            extension: Some(Extension::new(ring_bytes)),
+            extension: Some(Extension { features: FEATURE_FENCES, ..Extension::new(ring_bytes) }),
         }
         .encode()
     }
@@ -124,6 +131,8 @@ impl Context {
             received: 0,
             arrived: VecDeque::new(),
             sends_done: 0,
+            fences: None,
+            notifier: None,
             traffic: Traffic::default(),
         }
     }
@@ -188,6 +197,7 @@ impl Context {
             (self.ring, self.link, self.polled) = (None, Link::Failed, false);
             (self.received, self.to_open) = (0, None);
             self.arrived.clear();
+            self.fences = None;
         }
         loses
     }
@@ -235,8 +245,13 @@ impl Context {
     }
 
     /// Whether the last [`Context::next_fence`] has left nothing to tell, so that only an event can bring more.
-    pub const fn is_drained(&self) -> bool {
-        self.drained && self.received == 0
+    pub fn is_drained(&self) -> bool {
+        self.drained && self.received == 0 && !self.has_news()
+    }
+
+    /// Whether there is something to tell that did not come from the X server's socket.
+    pub fn has_news(&self) -> bool {
+        self.fences.as_ref().is_some_and(Fences::has_news)
     }
 
     /// The channel type that an INIT asked for and whose opening is to be begun elsewhere; told once.

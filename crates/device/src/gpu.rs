@@ -133,6 +133,13 @@ impl<C> Gpu<C> {
         entry.socket_ready(platform, (bytes, room), &mut self.workspace);
     }
 
+    /// Takes note that a context has something to say about a fence.
+    pub fn fence_news<P: Platform<Chain = C>>(&mut self, platform: &mut P, key: ContextKey) {
+        if let Some(entry) = self.contexts.get_mut(&key.id).filter(|entry| entry.key == key) {
+            entry.settle(platform);
+        }
+    }
+
     /// Goes on after a time in which nothing was told here: every socket may have bytes, or room.
     pub fn resume<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
         for entry in self.contexts.values_mut() {
@@ -254,7 +261,9 @@ impl<C> Gpu<C> {
         let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default());
         self.last_serial = self.last_serial.wrapping_add(1);
         let key = ContextKey { id: header.context, serial: self.last_serial };
-        self.contexts.insert(header.context, Entry::new(key, Context::new(Box::new(|_| Opening::Later))));
+        let mut context = Context::new(Box::new(|_| Opening::Later));
+        context.relay_fences(platform.fence_notifier(key));
+        self.contexts.insert(header.context, Entry::new(key, context));
         platform.report(Report::ContextOpened { number: key.serial, name: name.into_owned() });
         Ok(DONE)
     }

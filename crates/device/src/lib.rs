@@ -15,7 +15,7 @@ mod opening;
 mod resources;
 mod set_up;
 
-pub use context::{Context, Fence, RING_BYTES_MAX, SubmitError, Traffic};
+pub use context::{Context, Fence, FenceNotifier, RING_BYTES_MAX, SubmitError, Traffic};
 pub use gpu::{Gpu, Limits, Platform};
 pub use opening::{OpenFailure, Opened, Opener, Opening};
 pub use resources::{RESOURCES_MAX, Resources};

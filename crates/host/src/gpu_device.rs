@@ -1,9 +1,10 @@
 //! The virtio-gpu device: its contexts lead to the X server.
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use device::gpu::{ContextKey, FEATURES, HOST_VISIBLE, MapRequest, Report, Response, config};
-use device::{Gpu, Limits, Platform};
+use device::{FenceNotifier, Gpu, Limits, Platform};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use sys::Piece;
 
@@ -65,6 +66,7 @@ impl VirtioDevice for GpuDevice {
         let (gpu, mut ground) = self.parts(machine);
         match letter {
             Mail::Opened(context, result) => gpu.opened(&mut ground, context, result),
+            Mail::Fences(context) => gpu.fence_news(&mut ground, context),
             Mail::Mapped(works) => gpu.mapped(&mut ground, works),
         }
     }
@@ -141,6 +143,11 @@ impl Platform for Ground<'_> {
 
     fn map(&mut self, request: MapRequest) -> bool {
         self.machine.map(request)
+    }
+
+    fn fence_notifier(&mut self, context: ContextKey) -> FenceNotifier {
+        let mailbox = self.machine.mailbox.clone();
+        Arc::new(move || mailbox.put(Mail::Fences(context)))
     }
 
     fn report(&mut self, report: Report) {

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 pub(crate) enum Mail {
     /// What became of a connection to the X server.
     Opened(ContextKey, Result<Opened, OpenFailure>),
+    /// A context has something to say about a fence.
+    Fences(ContextKey),
     /// Whether the oldest request about the window that has no answer yet worked.
     Mapped(bool),
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bridge::{
-    ChannelChoice, ClientStatus, Dri3, Event, ExtensionCodes, LiveOptions, Options, Policy, Shm, Side, Stats,
-    Totals, TraceStart,
+    ChannelChoice, ClientStatus, Dri3, Event, ExtensionCodes, FenceChoice, LiveOptions, Options, Policy, Shm,
+    Side, Stats, Totals, TraceStart,
 };
 use display::DisplayName;
 
@@ -31,6 +31,11 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     out.host_display_named = options.host_display_named.unwrap_or(true);
     out.render_node = options.render_node.map(PathBuf::from);
     out.channel = channel;
+    if let Some(name) = options.fences {
+        out.fences = FenceChoice::parse(&name).ok_or_else(|| {
+            invalid(format!("{:?} is no choice for fences; choose auto, relay or off", short(&name)))
+        })?;
+    }
     out.live = live_options(options.live, LiveOptions::default())?;
     Ok(out)
 }
@@ -154,6 +159,9 @@ impl From<Totals> for BindingTotals {
             fds_to_host: number(session.descriptors_to_host),
             fds_to_client: number(session.descriptors_to_client),
             fds_dropped: number(session.descriptors_dropped),
+            fences_relayed: number(totals.fences.relayed),
+            fences_stale: number(totals.fences.stale),
+            fences_given_up: number(totals.fences.given_up),
         }
     }
 }
@@ -168,6 +176,7 @@ impl From<Stats> for BindingStats {
             totals: stats.totals.into(),
             round_trips: stats.round_trips.counts.to_vec(),
             round_trip_micros: number(stats.round_trips.micros),
+            fence_watcher: bridge::fence_watcher_running().map(|backend| backend.to_string()),
         }
     }
 }

@@ -78,6 +78,12 @@ pub fn virtgpu_offer(render_node: Option<String>) -> Either<String, BindingError
     }
 }
 
+/// How the thread that watches fences would sleep here: `io_uring`, `futex_waitv` or `threads`.
+#[napi(catch_unwind)]
+pub fn fence_watcher() -> String {
+    bridge::FenceBackend::best().to_string()
+}
+
 /// Tells the service manager behind `$NOTIFY_SOCKET` some assignments, a line each; `false` when it can't be reached.
 #[napi(catch_unwind)]
 #[allow(clippy::needless_pass_by_value, reason = "strings of JavaScript are copied at the border")]

@@ -21,6 +21,8 @@ pub struct BindingOptions {
     pub channel: String,
     /// Path of the virtio-gpu device's render node; absent for the first one that there is.
     pub render_node: Option<String>,
+    /// `auto`, `relay` or `off`; absent for `auto`.
+    pub fences: Option<String>,
     /// What may change later.
     pub live: BindingLiveOptions,
 }
@@ -96,6 +98,12 @@ pub struct BindingTotals {
     pub fds_to_client: i64,
     /// Descriptors that were closed because nothing claimed or carries them.
     pub fds_dropped: i64,
+    /// Fences that were relayed.
+    pub fences_relayed: i64,
+    /// Triggers of them that came too late to mean anything.
+    pub fences_stale: i64,
+    /// Fences that were triggered because nobody could say any more when to.
+    pub fences_given_up: i64,
 }
 
 /// Something that happened.
@@ -136,6 +144,8 @@ pub struct BindingStats {
     pub round_trips: Vec<u32>,
     /// The sum of their times in microseconds.
     pub round_trip_micros: i64,
+    /// How the thread that watches fences sleeps; absent while there is none.
+    pub fence_watcher: Option<String>,
 }
 
 /// What a host half is to do.

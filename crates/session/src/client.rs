@@ -58,6 +58,8 @@ pub(crate) enum Verdict {
     Attach(Attach),
     /// A fence has to be linked first, by this id.
     Link(u32),
+    /// The fence of this id has to be reset first.
+    ResetFence(u32),
 }
 
 impl<F> Session<F> {
@@ -115,6 +117,10 @@ impl<F> Session<F> {
                     }
                     Verdict::Link(id) => {
                         next = Next::Link(id);
+                        break;
+                    }
+                    Verdict::ResetFence(id) => {
+                        next = Next::ResetFence(id);
                         break;
                     }
                 }
@@ -310,7 +316,7 @@ impl<F> Session<F> {
 }
 
 /// Makes another request of one, in its place and of its length.
-fn set_opcodes(request: &mut [u8], major: u8) {
+pub(crate) fn set_opcodes(request: &mut [u8], major: u8) {
     if let Some(opcodes) = request.first_chunk_mut::<2>() {
         *opcodes = [major, 0];
     }

@@ -12,10 +12,10 @@
 use x11_wire::extension::Extension;
 use x11_wire::fence::{FENCE_FROM_FD, FenceUse, awaited};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH, ERROR_MAJOR, ERROR_MINOR};
-use x11_wire::request::RequestHead;
+use x11_wire::request::{NO_OPERATION, RequestHead};
 use x11_wire::sequence::low16;
 
-use crate::client::Verdict;
+use crate::client::{Verdict, set_opcodes};
 use crate::descriptors::Marks;
 use crate::extensions::Class;
 use crate::limits::{FENCES_DYING_MAX, FENCES_MAX};
@@ -36,11 +36,6 @@ pub enum FenceAction {
     },
     /// One is about to pass that names more than can be told: any.
     AnyNamed,
-    /// A request by which the server resets it is about to pass.
-    Reset {
-        /// The fence.
-        id: u32,
-    },
     /// The server has destroyed it, and carried out all that was sent before that: end the link.
     Destroyed {
         /// The fence.
@@ -60,6 +55,8 @@ enum Answer {
     Linked,
     /// With the error for the client.
     Refused(u8),
+    /// Whether the server has nothing left to reset.
+    Reset(bool),
 }
 
 #[derive(Debug)]
@@ -98,6 +95,10 @@ impl LinkedFences {
 
     pub(crate) fn answer(&mut self, result: Result<(), u8>) {
         self.answer = result.map_or_else(Answer::Refused, |()| Answer::Linked);
+    }
+
+    pub(crate) fn answer_reset(&mut self, is_done: bool) {
+        self.answer = Answer::Reset(is_done);
     }
 
     pub(crate) fn take_actions(&mut self) -> Vec<FenceAction> {
@@ -165,12 +166,6 @@ impl LinkedFences {
         }
     }
 
-    fn reset(&mut self, name: u32) {
-        if let Some(id) = self.find(name).map(|linked| linked.id) {
-            self.actions.push(FenceAction::Reset { id });
-        }
-    }
-
     fn find(&mut self, name: u32) -> Option<&mut Linked> {
         self.known.iter_mut().rev().find(|linked| linked.name == name && linked.destroyed.is_none())
     }
@@ -197,7 +192,7 @@ impl<F> Session<F> {
             FenceUse::NamesList => {
                 awaited(self.order, rest, head.header).for_each(|name| self.fences.name(name));
             }
-            FenceUse::Reset { fence } => self.fences.reset(fence),
+            FenceUse::Reset { fence } => return self.reset_fence(fence, rest),
             FenceUse::Destroy { fence } => self.fences.destroy(fence, self.client.sequence + 1),
         }
         Verdict::Pass(None)
@@ -230,6 +225,21 @@ impl<F> Session<F> {
                 let code = if let Answer::Refused(code) = answer { code } else { BAD_ALLOC };
                 self.refuse(head, rest, code, fence)
             }
+        }
+    }
+
+    /// The caller is asked to reset the fence on both sides: the server must not do it by itself. What is not triggered is
+    /// for the server to refuse.
+    fn reset_fence(&mut self, fence: u32, rest: &mut [u8]) -> Verdict {
+        let Some(id) = self.fences.find(fence).map(|linked| linked.id) else { return Verdict::Pass(None) };
+        match std::mem::replace(&mut self.fences.answer, Answer::Unasked) {
+            Answer::Reset(is_done) => {
+                if is_done {
+                    set_opcodes(rest, NO_OPERATION);
+                }
+                Verdict::Pass(None)
+            }
+            _ => Verdict::ResetFence(id),
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Next {
     Attach(Attach),
     /// A fence of this id: the caller links [`Session::fence_file`], tells by [`Session::linked`], and shows the rest again.
     Link(u32),
+    /// The fence of this id: the caller resets it on both sides, tells by [`Session::fence_reset`], and shows the rest again.
+    ResetFence(u32),
     /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
     Nothing(Violation),
 }
@@ -185,6 +187,11 @@ impl<F> Session<F> {
     /// Answers [`Next::Link`]: whether the fence is linked by the id, or with which X11 error the client is refused.
     pub fn linked(&mut self, result: Result<(), u8>) {
         self.fences.answer(result);
+    }
+
+    /// Answers [`Next::ResetFence`]: whether the fence was triggered and is reset, so that the server has nothing left to do.
+    pub fn fence_reset(&mut self, is_done: bool) {
+        self.fences.answer_reset(is_done);
     }
 
     /// What has to be done about linked fences before anything goes on that was let through, in order. To be asked after

@@ -1,5 +1,6 @@
 //! Fences over two kernels: the caller links each, and is told in time what requests do with it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic here is a failed test")]
 #![allow(clippy::needless_for_each, reason = "a loop in one line reads better among one-line steps")]
 
 mod support;
@@ -128,10 +129,29 @@ fn each_request_that_names_a_linked_fence_is_told_of_and_no_other() {
         told(&sync(wire, 14, &[1, NAME + 2, 0]), &[]);
         told(&sync(wire, 15, &[NAME]), &[one]);
         told(&sync(wire, 15, &[NAME + 2]), &[]);
-        told(&sync(wire, 16, &[NAME + 1]), &[FenceAction::Reset { id: FIRST + 1 }]);
         told(&sync(wire, 18, &[NAME + 1]), &[other]);
         told(&sync(wire, 19, &[NAME + 2, NAME + 1, NAME]), &[other, one]);
         told(&sync(wire, 19, &[NAME + 2; 100]), &[FenceAction::AnyNamed]);
+    });
+}
+
+#[test]
+fn a_reset_that_was_done_on_both_sides_is_nothing_to_the_server_and_any_other_its_own_affair() {
+    both_orders(|order| {
+        let mut run = run(order);
+        let wire = run.wire;
+        make(&mut run, NAME);
+        for (is_done, passes) in [(true, wire.request(127, 0, &[0; 4])), (false, sync(wire, 16, &[NAME]))] {
+            run.to_host.clear();
+            sync(wire, 16, &[NAME]).iter().for_each(|byte| run.client(&[*byte]));
+            assert_eq!((run.next, run.to_host.len()), (Next::ResetFence(FIRST), 0));
+            run.session.fence_reset(is_done);
+            run.client(&[]);
+            assert_eq!((run.next, &run.to_host[..4]), (Next::Client, &passes[..4]));
+        }
+        run.to_host.clear();
+        run.client(&sync(wire, 16, &[NAME + 1]));
+        assert_eq!((run.next, &run.to_host), (Next::Client, &sync(wire, 16, &[NAME + 1])));
     });
 }
 

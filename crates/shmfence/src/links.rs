@@ -149,9 +149,13 @@ impl Links {
         self.relay(id, Relay::before_request)
     }
 
-    /// The same for a request by which the server resets the fence, SYNC's `ResetFence`.
-    pub fn before_reset_request(&mut self, id: u32) -> Result<Option<Message>, Error> {
-        self.relay(id, Relay::before_reset_request)
+    /// Resets a relayed fence on both sides in the place of the server, see [`Relay::reset`]. Whether the server has nothing
+    /// left to do; for an id that is not relayed it has.
+    pub fn reset(&mut self, id: u32) -> Result<(bool, Option<Message>), Error> {
+        let Some(Link::Relay { relay, watch }) = self.by_id.get_mut(&id) else { return Ok((false, None)) };
+        let (was_triggered, message) = relay.reset()?;
+        watch.look_again();
+        Ok((was_triggered, message.map(Message::Relay)))
     }
 
     /// Looks at the pages of all relays, and tells which were triggered that the watcher has not spoken of yet. Whoever
@@ -207,10 +211,19 @@ impl Links {
 
     /// [`Links::give_up`] for all.
     pub fn give_up_all(&mut self) {
-        let ids: Vec<u32> = self.by_id.keys().copied().collect();
-        for id in ids {
+        for id in self.ids() {
             self.give_up(id);
         }
+    }
+
+    /// The ids of all fences that are linked, in no order.
+    pub fn ids(&self) -> Vec<u32> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// Whether a fence of that id is linked.
+    pub fn has(&self, id: u32) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     /// How many fences are linked.

@@ -70,7 +70,7 @@ mod tests {
     fn who_puts_the_first_event_in_notifies_and_all_are_taken_in_order() {
         let notified = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&notified);
-        let outbox = Outbox::new(move || drop(counter.fetch_add(1, Ordering::Relaxed)));
+        let outbox = Outbox::new(move || _ = counter.fetch_add(1, Ordering::Relaxed));
         for round in 1..=3 {
             assert!(outbox.is_empty() && outbox.take().is_empty());
             (0..5).for_each(|id| outbox.put(id, Event::Send(Message::Signal)));

@@ -185,14 +185,16 @@ impl<W: Word, S: StateCell> Relay<W, S> {
         Ok(Some(Message::Reset { epoch }))
     }
 
-    /// A request is about to pass by which the server resets the fence itself, SYNC's `ResetFence` (client's end only): as
-    /// if the client had reset its page first, and otherwise as [`Relay::before_request`].
-    pub fn before_reset_request(&mut self) -> Result<Option<Message>, Error> {
-        match self.end.word.reset() {
-            // The page stays triggered; a client that waits next goes on too early, and does not hang.
-            Ok(_) | Err(Error::NotSealed) => self.before_request(),
-            Err(error) => Err(error),
-        }
+    /// The client asks the server to reset the fence, SYNC's `ResetFence` (client's end only): both pages are reset in the
+    /// place of that, since the server would do it in silence. Whether the fence was triggered; if not, the request is for
+    /// the server to refuse. The message, if there is one, must be carried out at the other end before what follows.
+    pub fn reset(&mut self) -> Result<(bool, Option<Message>), Error> {
+        let was_triggered = match self.end.word.reset() {
+            // It stays triggered on both sides; a client that waits next goes on too early, and does not hang.
+            Err(Error::NotSealed) => return self.end.word.is(TRIGGERED).map(|is| (is, None)),
+            result => result?,
+        };
+        Ok((was_triggered, self.before_request()?))
     }
 
     /// A message of the other end.
@@ -388,11 +390,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_by_the_server_resets_the_clients_page_too() {
+    fn a_reset_in_the_servers_place_resets_both_pages_and_only_a_triggered_fence() {
         let ([mut guest, mut host], [client, server]) = ends(true);
-        host.receive(guest.before_reset_request().unwrap().unwrap()).unwrap();
-        server.reset().unwrap();
+        let (was_triggered, reset) = guest.reset().unwrap();
+        assert!(was_triggered);
+        host.receive(reset.unwrap()).unwrap();
         assert_eq!((client.value(), server.value()), (Ok(SLEEPING), Ok(SLEEPING)));
+        assert_eq!(guest.reset(), Ok((false, None)));
+        server.trigger().unwrap();
+        guest.receive(woken(&host).unwrap()).unwrap();
+        assert_eq!(client.value(), Ok(TRIGGERED));
     }
 
     #[test]

@@ -123,6 +123,9 @@ pub enum Report {
 /// watch.
 type Reporter = Box<dyn Fn(Report) + Send + Sync>;
 
+/// The watcher that all of the process share.
+static SHARED: Mutex<Weak<Watcher>> = Mutex::new(Weak::new());
+
 /// Watches fences. Dropping it ends its threads, and with them all watches.
 #[derive(Debug)]
 pub struct Watcher {
@@ -146,7 +149,6 @@ impl Watcher {
 
     /// The watcher that all of the process share: started for the first who asks, and ended when the last has let it go.
     pub fn shared() -> Result<Arc<Self>, Error> {
-        static SHARED: Mutex<Weak<Watcher>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watcher) = shared.upgrade() {
             return Ok(watcher);
@@ -154,6 +156,12 @@ impl Watcher {
         let watcher = Arc::new(Self::start()?);
         *shared = Arc::downgrade(&watcher);
         Ok(watcher)
+    }
+
+    /// How the one that all share sleeps, while there is one.
+    pub fn running() -> Option<Backend> {
+        let shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().map(|watcher| watcher.backend)
     }
 
     /// A watcher with that backend; [`Error::Unsupported`] where the kernel does not have it.

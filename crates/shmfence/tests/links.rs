@@ -236,7 +236,7 @@ fn what_is_not_linked_any_more_is_let_pass() {
     for id in [ID, ID, ID + 1, ID + 2] {
         links.destroy(id);
         assert_eq!(links.before_request(id), Ok(None));
-        assert_eq!(links.before_reset_request(id), Ok(None));
+        assert_eq!(links.reset(id), Ok((false, None)));
         assert_eq!(links.receive(id, Message::Signal), Ok(None));
     }
     assert_eq!((links.len(), links.stats().links), (0, 2));

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn each_request_names_its_fences_where_the_protocol_has_them() {
         for (order, header) in ORDERS.into_iter().flat_map(|order| [(order, 4), (order, 8)]) {
-            let used = |extension, minor| fence_use(order, extension, minor, &request(order, header, 17), header);
+            let used =
+                |extension, minor| fence_use(order, extension, minor, &request(order, header, 17), header);
             assert_eq!(used(Extension::Dri3, 4), Some(FenceUse::Create { fence: 101 }));
             assert_eq!(used(Extension::Dri3, 5), Some(FenceUse::Export { fence: 101 }));
             assert_eq!(used(Extension::Present, 1), Some(FenceUse::Names([107, 108])));
@@ -122,7 +123,8 @@ mod tests {
             assert_eq!(used(extension, minor, 17), None);
         }
         assert!((0..14).chain(20..=255).all(|minor| used(Extension::Sync, minor, 17).is_none()));
-        for (extension, minor, words) in [(Extension::Dri3, 4, 1), (Extension::Present, 1, 8), (Extension::Sync, 17, 0)]
+        for (extension, minor, words) in
+            [(Extension::Dri3, 4, 1), (Extension::Present, 1, 8), (Extension::Sync, 17, 0)]
         {
             assert_eq!(used(extension, minor, words), None);
             assert!(used(extension, minor, words + 1).is_some());

@@ -9,14 +9,15 @@ export const ioUring: Check = {
   name: 'io-uring',
   title: 'io_uring futexes',
   linuxOnly: true,
-  run: ({ read }) => {
+  run: ({ read, fenceWatcher }) => {
     const release = read('/proc/sys/kernel/osrelease')?.trim() ?? '';
     const [major = 0, minor = 0] = release.split('.').map(Number);
     const disabled = read('/proc/sys/kernel/io_uring_disabled')?.trim() ?? '0';
-    const otherwise = 'a thread waits for each fence instead';
+    const chosen = fenceWatcher() ?? 'futex_waitv or threads';
+    const otherwise = `fences are watched by ${chosen} instead`;
     if (major < KERNEL[0] || (major === KERNEL[0] && minor < KERNEL[1])) return note(`Linux ${release} has none, ${KERNEL.join('.')} is the first: ${otherwise}`);
     if (disabled === '2') return note(`io_uring is switched off: ${otherwise}`, 'as root: sysctl kernel.io_uring_disabled=0');
     if (disabled === '1') return note(`io_uring is for privileged processes: ${otherwise}`, 'as root: sysctl kernel.io_uring_disabled=0');
-    return ok(`Linux ${release} has them`);
+    return ok(`Linux ${release} has them; fences are watched by ${chosen}`);
   },
 };

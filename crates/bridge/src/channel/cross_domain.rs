@@ -7,14 +7,16 @@ use std::time::Instant;
 
 use cross_domain::dialect::x11bridge::{Stage, sends_done};
 use cross_domain::{
-    CHANNEL_RING, Dialect, HEADER_BYTES, IDENTIFIERS_MAX, Identifier, Message, RING_BYTES, SEND_HEADER_BYTES,
-    encode_poll, encode_send_header,
+    CHANNEL_RING, Dialect, HEADER_BYTES, IDENTIFIERS_MAX, Identifier, IdentifierType, Message, RING_BYTES,
+    SEND_HEADER_BYTES, encode_poll, encode_send_header,
 };
 use rustix::io::Errno;
-use session::Carries;
+use session::{Carries, FenceAction};
 use sys::SharedMap;
 use sys::socket::{DESCRIPTORS_MAX, Outcome};
+use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
+use super::fences::{FenceChoice, FenceTotals, Fences};
 use super::liveness::Liveness;
 use super::offer::Offer;
 use super::{Channel, ChannelError, Interest, Interests};
@@ -58,6 +60,11 @@ pub trait Driver {
     /// Reads a fence event of the channel ring, if there is one.
     fn read_event(&mut self) -> Result<bool, ChannelError>;
 
+    /// Whether the host runs on another kernel than the clients, so that what sleeps on memory here is not woken there.
+    fn crosses_kernels(&self) -> bool {
+        true
+    }
+
     /// Which descriptors the next three can do.
     fn carries(&self) -> Carries {
         Carries::BYTES
@@ -92,7 +99,7 @@ pub trait Driver {
     /// What to poll for before the host takes more, where it did not take all.
     fn sending(&self) -> Option<Interest<'_>>;
 
-    /// What is ready when the host has gone; the other calls then fail.
+    /// What is ready when the host has news by another way: when it has gone, so that the other calls then fail.
     fn alarm(&self) -> Option<Interest<'_>> {
         None
     }
@@ -106,6 +113,9 @@ pub struct CrossDomain<D> {
     ring: Arc<SharedMap>,
     query_ring: Arc<SharedMap>,
     liveness: Liveness,
+    carries: Carries,
+    /// The client's fences, from the first on that is linked.
+    fences: Option<Fences>,
     /// What of the ring's message has not been taken yet. While it is empty, a POLL is outstanding.
     unread: Range<usize>,
     /// What of the uplink is submitted and not done: offsets into its memory.
@@ -129,20 +139,23 @@ pub struct CrossDomain<D> {
 impl<D: Driver> CrossDomain<D> {
     /// Opens a channel to the host's X server. That it can't be reached shows when the first message is received:
     /// hosts answer INIT with nothing.
-    pub fn open(mut driver: D) -> Result<Self, ChannelError> {
+    pub fn open(mut driver: D, fences: FenceChoice) -> Result<Self, ChannelError> {
         let offer = Offer::from_capset(&driver.capset()?).map_err(misbehaved)?;
         let offer = offer.ok_or_else(|| ChannelError { why: "the host offers no X11 channel".into() })?;
-        Self::open_as(driver, offer)
+        Self::open_as(driver, offer, fences)
     }
 
     /// The same for a host whose offer is known.
-    pub(super) fn open_as(mut driver: D, offer: Offer) -> Result<Self, ChannelError> {
+    pub(super) fn open_as(mut driver: D, offer: Offer, fences: FenceChoice) -> Result<Self, ChannelError> {
         let (query_ring_id, query_ring) = driver.create_blob(RING_BYTES)?;
         let (channel_ring_id, ring) = driver.create_blob(offer.ring_bytes)?;
         let init = offer.init(query_ring_id, channel_ring_id);
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
+        let carries = Carries { fences: offer.fences(fences, driver.crosses_kernels()), ..driver.carries() };
         let mut channel = Self {
             driver,
+            carries,
+            fences: None,
             // What is sent and received here is the same for libkrun and rutabaga.
             dialect: offer.dialect.unwrap_or(Dialect::Libkrun),
             ring,
@@ -212,12 +225,44 @@ impl<D: Driver> CrossDomain<D> {
     fn name(&mut self, uplink: &Uplink, at: usize) {
         let before = self.named.len();
         let Some(piece) = uplink.pieces().nth(at) else { return };
+        if let Some(fence) = piece.fence.and_then(|id| self.page_of(id)) {
+            return self.named.push(fence);
+        }
         for descriptor in piece.descriptors.iter().take(IDENTIFIERS_MAX) {
             let Some(identifier) = self.driver.name(descriptor.as_fd()) else {
-                self.named.drain(before..).for_each(|identifier| self.driver.forget(identifier));
-                return;
+                return self.forget(before);
             };
             self.named.push(identifier);
+        }
+    }
+
+    /// Lets go of all names from that one on.
+    fn forget(&mut self, from: usize) {
+        let fence = self.dialect.raw_identifier_type(IdentifierType::Shm);
+        let names = self.named.drain(from..).filter(|identifier| Some(identifier.id_type) != fence);
+        names.for_each(|identifier| self.driver.forget(identifier));
+    }
+
+    /// What names the page that the host makes for a fence.
+    fn page_of(&self, id: u32) -> Option<Identifier> {
+        let id_type = self.dialect.raw_identifier_type(IdentifierType::Shm)?;
+        Some(Identifier { id, id_type, size: 0 })
+    }
+
+    /// Submits what there is to say of fences; whether that is all. It counts for no SEND.
+    fn tell_of_fences(&mut self) -> Result<bool, ChannelError> {
+        let Some(fences) = &mut self.fences else { return Ok(true) };
+        let last = self.sends.wrapping_sub(self.prepared);
+        loop {
+            let commands = fences.commands();
+            if commands.is_empty() {
+                return Ok(true);
+            }
+            let done = self.driver.send(commands, last)?;
+            if done == 0 {
+                return Ok(false);
+            }
+            fences.submitted(done);
         }
     }
 
@@ -226,6 +271,7 @@ impl<D: Driver> CrossDomain<D> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
+        self.tell_of_fences()?;
         if !self.unread.is_empty() {
             return Ok(Outcome::Bytes(self.unread.len()));
         }
@@ -277,6 +323,11 @@ impl<D: Driver> CrossDomain<D> {
                 }
                 self.unread = message.data_range();
             }
+            Message::Fence(command) => {
+                if let Some(fences) = &mut self.fences {
+                    fences.receive(command);
+                }
+            }
             // Nothing that this bridge asked for.
             _ => {}
         }
@@ -308,11 +359,41 @@ impl<D: Driver> CrossDomain<D> {
 
 impl<D: Driver> Channel for CrossDomain<D> {
     fn carries(&self) -> Carries {
-        self.driver.carries()
+        self.carries
     }
 
-    /// As few submissions as there can be: one, but for descriptors.
+    fn link_fence(&mut self, id: u32, file: BorrowedFd<'_>) -> Result<(), u8> {
+        if self.fences.is_none() {
+            self.fences = Some(Fences::new().map_err(|_| BAD_ALLOC)?);
+        }
+        self.fences.as_mut().map_or(Err(BAD_MATCH), |fences| fences.link(id, file))
+    }
+
+    fn reset_fence(&mut self, id: u32) -> bool {
+        self.fences.as_mut().is_some_and(|fences| fences.reset(id))
+    }
+
+    fn fence(&mut self, action: FenceAction) {
+        if let Some(fences) = &mut self.fences {
+            fences.act(action);
+        }
+    }
+
+    fn give_up_fences(&mut self) {
+        if let Some(fences) = &mut self.fences {
+            fences.give_up();
+        }
+    }
+
+    fn fence_totals(&self) -> FenceTotals {
+        self.fences.as_ref().map_or_else(FenceTotals::default, Fences::totals)
+    }
+
+    /// As few submissions as there can be: one, but for descriptors, and what is said of fences ahead of it.
     fn send(&mut self, uplink: &mut Uplink) -> Result<usize, ChannelError> {
+        if !self.tell_of_fences()? {
+            return Ok(0);
+        }
         let mut sent = 0;
         while uplink.is_ready() {
             if self.submission.is_empty() {
@@ -328,7 +409,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
             let submitted = std::mem::take(&mut self.submitted);
             uplink.sent(submitted);
             sent += submitted;
-            self.named.drain(..).for_each(|identifier| self.driver.forget(identifier));
+            self.forget(0);
         }
         Ok(sent)
     }
@@ -410,6 +491,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
             self.driver.receiving().filter(|_| receiving),
             self.driver.sending(),
             self.driver.alarm().filter(|_| receiving),
+            self.fences.as_ref().map(Fences::interest),
         ]
     }
 }

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sys::SharedMap;
 use sys::socket::Outcome;
 
-use super::{Channel, ChannelError, CrossDomain, Driver, Interest};
+use super::{Channel, ChannelError, CrossDomain, Driver, FenceChoice, Interest};
 use crate::downlink::Downlink;
 
 /// A driver whose host answers each POLL by the next of these rings.
@@ -86,7 +86,7 @@ proptest! {
         pass in any::<bool>(),
     ) {
         let host = Host { ours, blobs: vec![], answers, polled: false };
-        let mut channel = CrossDomain::open(host).unwrap();
+        let mut channel = CrossDomain::open(host, FenceChoice::Auto).unwrap();
         let mut downlink = Downlink::new().unwrap();
         let (client, _other) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();

@@ -13,12 +13,15 @@ use sys::SharedMap;
 
 use super::cross_domain::Driver;
 use super::{ChannelError, Interest};
+use crate::bell::Bell;
 
 /// A device context of this process.
 #[derive(Debug)]
 pub struct Loopback {
     context: Context,
     carries: Carries,
+    /// What the host half rings when a fence has been triggered.
+    bell: Option<Arc<Bell>>,
 }
 
 impl Loopback {
@@ -27,7 +30,16 @@ impl Loopback {
     /// The host half could take timelines as well; that it does not is what makes it like a real device.
     pub fn new(opener: Opener, descriptors: bool) -> Self {
         let carries = if descriptors { Carries::MEMORY } else { Carries::BYTES };
-        Self { context: Context::new(opener), carries }
+        Self { context: Context::new(opener), carries, bell: None }
+    }
+
+    /// Has the host half relay fences, as if it ran on a kernel of its own.
+    pub fn relay_fences(&mut self) -> Result<(), ChannelError> {
+        let bell = Arc::new(Bell::new()?);
+        let rung = Arc::clone(&bell);
+        self.context.relay_fences(Arc::new(move || rung.ring()));
+        self.bell = Some(bell);
+        Ok(())
     }
 
     fn interest(&self, wanted: PollFlags) -> Option<Interest<'_>> {
@@ -50,7 +62,19 @@ impl Driver for Loopback {
     }
 
     fn read_event(&mut self) -> Result<bool, ChannelError> {
-        Ok(self.context.next_fence().is_some())
+        if let Some(bell) = &self.bell {
+            bell.hear();
+        }
+        let answered = self.context.next_fence().is_some();
+        // A device would go on by itself once it is polled again; here nobody else remembers that there is more.
+        if let Some(bell) = self.bell.as_ref().filter(|_| self.context.has_news()) {
+            bell.ring();
+        }
+        Ok(answered)
+    }
+
+    fn crosses_kernels(&self) -> bool {
+        false
     }
 
     fn carries(&self) -> Carries {
@@ -78,6 +102,10 @@ impl Driver for Loopback {
     /// The host half writes on this same thread, so not now.
     fn release(&mut self, blob: &SharedMap) {
         blob.release();
+    }
+
+    fn alarm(&self) -> Option<Interest<'_>> {
+        self.bell.as_ref().map(|bell| (bell.descriptor(), PollFlags::IN))
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {

@@ -3,6 +3,7 @@
 mod choice;
 mod cross_domain;
 mod decide;
+mod fences;
 #[cfg(test)]
 mod hostile_host;
 mod liveness;
@@ -17,8 +18,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::PollFlags;
-use session::Carries;
+use session::{Carries, FenceAction};
 use sys::socket::Outcome;
+use x11_wire::message::BAD_MATCH;
 
 use crate::downlink::Downlink;
 use crate::uplink::Uplink;
@@ -26,6 +28,7 @@ use crate::uplink::Uplink;
 pub use self::choice::ChannelChoice;
 pub use self::cross_domain::{CrossDomain, Driver};
 pub(crate) use self::decide::Wishes;
+pub use self::fences::{FenceChoice, FenceTotals};
 pub use self::loopback::Loopback;
 pub use self::pipe::{PipeAddress, VSOCK_PORT_DEFAULT};
 pub use self::route::Route;
@@ -70,6 +73,28 @@ pub trait Channel {
         None
     }
 
+    /// Links a client's fence by an id before the request passes that makes it; else the X11 error for the client. Only to
+    /// be called where the channel links fences.
+    fn link_fence(&mut self, _id: u32, _file: BorrowedFd<'_>) -> Result<(), u8> {
+        Err(BAD_MATCH)
+    }
+
+    /// Resets a linked fence on both sides; whether the server has nothing left to do.
+    fn reset_fence(&mut self, _id: u32) -> bool {
+        false
+    }
+
+    /// Does what has to be done about a linked fence before what was let through passes.
+    fn fence(&mut self, _action: FenceAction) {}
+
+    /// Triggers all linked fences: the host is lost, and nobody will.
+    fn give_up_fences(&mut self) {}
+
+    /// What became of the linked fences so far.
+    fn fence_totals(&self) -> FenceTotals {
+        FenceTotals::default()
+    }
+
     /// A descriptor that reports a hang-up as soon as the X server closes the connection, however much of what it said is
     /// still unread; `None` where there is no such thing.
     fn end(&self) -> Option<BorrowedFd<'_>> {
@@ -98,7 +123,7 @@ pub trait Channel {
 pub type Interest<'a> = (BorrowedFd<'a>, PollFlags);
 
 /// As many as a channel can have at once.
-pub type Interests<'a> = [Option<Interest<'a>>; 3];
+pub type Interests<'a> = [Option<Interest<'a>>; 4];
 
 /// Why a channel ended before its stream did.
 #[derive(Debug, Clone, PartialEq, Eq)]

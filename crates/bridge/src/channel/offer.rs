@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
 use cross_domain::{Capset, Dialect, Init, InitForm, PROTOCOL_VERSION, RING_BYTES, channel};
+use session::Fences;
+
+use super::fences::FenceChoice;
 
 /// A way to an X server, as a host offers it. Shown, it names the channel and the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub(super) struct Offer {
     pub(super) dialect: Option<Dialect>,
     /// Bytes of the channel ring that the host uses.
     pub(super) ring_bytes: usize,
+    /// Whether the host relays fences.
+    pub(super) relays_fences: bool,
 }
 
 impl fmt::Display for Offer {
@@ -45,7 +51,18 @@ impl Offer {
         };
         let ring_bytes =
             capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
-        Ok(Some(Self { channel_type, dialect: Dialect::detect(bytes), ring_bytes }))
+        let features = capset.extension.map_or(0, |extension| extension.features);
+        let relays_fences = features & FEATURE_FENCES != 0;
+        Ok(Some(Self { channel_type, dialect: Dialect::detect(bytes), ring_bytes, relays_fences }))
+    }
+
+    /// What becomes of fences.
+    pub(super) fn fences(&self, choice: FenceChoice, crosses_kernels: bool) -> Fences {
+        match choice {
+            FenceChoice::Auto if !crosses_kernels => Fences::Passed,
+            FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => Fences::Linked,
+            _ => Fences::Lost,
+        }
     }
 
     /// The INIT that takes the offer.
@@ -81,6 +98,24 @@ mod tests {
         assert_eq!(channel(&[channel::PIPEWIRE]), Some(channel::X11));
         assert_eq!(channel(&[channel::CAMERA, channel::PIPEWIRE]), None);
         assert_eq!(channel(&[]), None);
+    }
+
+    #[test]
+    fn fences_pass_where_there_is_one_kernel_and_are_linked_where_the_host_relays_them() {
+        let ours = Extension { features: FEATURE_FENCES, ..Extension::new(1 << 16) };
+        let ours = offered(&[channel::X11], Some(ours)).unwrap();
+        let other = offered(&[channel::X11], None).unwrap();
+        for (offer, choice, crosses, fences) in [
+            (ours, FenceChoice::Auto, false, Fences::Passed),
+            (ours, FenceChoice::Auto, true, Fences::Linked),
+            (ours, FenceChoice::Relay, false, Fences::Linked),
+            (ours, FenceChoice::Off, false, Fences::Lost),
+            (other, FenceChoice::Auto, false, Fences::Passed),
+            (other, FenceChoice::Auto, true, Fences::Lost),
+            (other, FenceChoice::Relay, false, Fences::Lost),
+        ] {
+            assert_eq!(offer.fences(choice, crosses), fences, "{choice:?} {crosses}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use display::DisplayName;
 
 use super::pipe::PipeAddress;
 use super::virtgpu::Device;
-use super::{Channel, ChannelError, CrossDomain, Loopback, Socket};
+use super::{Channel, ChannelError, CrossDomain, FenceChoice, Loopback, Socket};
 
 /// The channel that was decided on. Shown, it is what a client's user knows the X server by.
 #[derive(Debug, Clone)]
@@ -70,6 +70,15 @@ impl Route {
         self.display().is_some_and(DisplayName::is_unix)
     }
 
+    /// Whether fences can be relayed on it.
+    pub(crate) const fn can_relay_fences(&self) -> bool {
+        match self {
+            Self::Virtgpu(device) => device.offer().relays_fences,
+            Self::Loopback(_) => true,
+            Self::Pipe(_) | Self::Socket(_) => false,
+        }
+    }
+
     /// Clients that it carries at once, at most.
     pub(crate) fn clients_max(&self) -> usize {
         match self {
@@ -79,16 +88,16 @@ impl Route {
     }
 
     /// Opens it for a client; gives up after `limit`.
-    pub(crate) fn open(&self, limit: Duration) -> Result<Opened, ChannelError> {
+    pub(crate) fn open(&self, limit: Duration, fences: FenceChoice) -> Result<Opened, ChannelError> {
         match self {
             Self::Virtgpu(device) => {
-                Ok((Box::new(CrossDomain::open_as(device.open()?, device.offer())?), None))
+                Ok((Box::new(CrossDomain::open_as(device.open()?, device.offer(), fences)?), None))
             }
             Self::Pipe(address) => {
                 let (socket, peer) = address.connect(limit).map_err(|error| why(&error))?;
                 Ok((Box::new(Socket::new(socket, false)), peer))
             }
-            Self::Loopback(display) => open_loopback(display, limit),
+            Self::Loopback(display) => open_loopback(display, limit, fences),
             Self::Socket(display) => {
                 let connected = display.connect(limit).map_err(|error| why(&error))?;
                 Ok((Box::new(Socket::new(connected.socket, display.is_unix())), connected.peer))
@@ -102,7 +111,11 @@ fn why(error: &dyn fmt::Display) -> ChannelError {
 }
 
 /// Here the host half is in reach, so what it alone knows of a TCP server's address helps to find the cookie.
-fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, ChannelError> {
+fn open_loopback(
+    display: &Arc<DisplayName>,
+    limit: Duration,
+    fences: FenceChoice,
+) -> Result<Opened, ChannelError> {
     let peer = Arc::new(Mutex::new(None));
     let (found, display, is_unix) = (Arc::clone(&peer), Arc::clone(display), display.is_unix());
     let opener = move |_| match display.connect(limit) {
@@ -116,7 +129,11 @@ fn open_loopback(display: &Arc<DisplayName>, limit: Duration) -> Result<Opened, 
             text: error.to_string(),
         })),
     };
-    let channel = CrossDomain::open(Loopback::new(Box::new(opener), is_unix))?;
+    let mut driver = Loopback::new(Box::new(opener), is_unix);
+    if fences == FenceChoice::Relay {
+        driver.relay_fences()?;
+    }
+    let channel = CrossDomain::open(driver, fences)?;
     let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((Box::new(channel), peer))
 }

@@ -92,6 +92,6 @@ impl Channel for Socket {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, receiving);
         flags.set(PollFlags::OUT, self.congested);
-        [(!flags.is_empty()).then(|| (self.server.as_fd(), flags)), None, None]
+        [(!flags.is_empty()).then(|| (self.server.as_fd(), flags)), None, None, None]
     }
 }

@@ -28,7 +28,8 @@ pub(crate) fn ask(
     questions: usize,
     deadline: Instant,
 ) -> Result<Option<Vec<[u8; HEADER]>>, String> {
-    let (mut channel, peer) = shared.route.open(live.host_timeout).map_err(|error| error.why)?;
+    let (mut channel, peer) =
+        shared.route.open(live.host_timeout, shared.fences).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, live, peer);
     let mut uplink = Uplink::new().map_err(|errno| errno.to_string())?;
     uplink.put(&[&Handshake::host_setup(ORDER, (11, 0), cookie.as_ref()), encoded].concat());

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use session::{Handshake, Next, Session, Trace, Traced, Violation};
 use sys::peer::Peer;
 use sys::socket::{self, Outcome};
+use x11_wire::message::BAD_MATCH;
 use x11_wire::setup::REPLY_HEADER;
 
 use super::End;
@@ -107,7 +108,7 @@ impl<'a> Relay<'a> {
         accepted: Accepted,
     ) -> Result<Self, Errno> {
         let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms } = accepted;
-        let mut session = Session::new(order, channel.carries(), live.offers());
+        let mut session = Session::new(order, channel.carries(), live.offers(shared.fences));
         if let Some(policy) = &live.policy {
             session.obey(policy, &shared.side, atoms);
         }
@@ -222,7 +223,7 @@ impl<'a> Relay<'a> {
             Next::Client => self.read_client(),
             // An answer of the host sets this back to `Client`.
             Next::Host => false,
-            Next::Attach(_) => {
+            Next::Attach(_) | Next::Link(_) | Next::ResetFence(_) => {
                 self.look();
                 true
             }
@@ -294,10 +295,26 @@ impl<'a> Relay<'a> {
     fn look(&mut self) {
         self.time_trace();
         self.next = self.uplink.look(&mut self.session);
-        while let Next::Attach(attach) = self.next {
-            self.act();
-            let file = self.segments.attach(&self.socket, attach);
-            self.session.attached(file);
+        loop {
+            match self.next {
+                Next::Attach(attach) => {
+                    self.act();
+                    let file = self.segments.attach(&self.socket, attach);
+                    self.session.attached(file);
+                }
+                Next::Link(id) => {
+                    self.act();
+                    let file = self.session.fence_file().map(AsFd::as_fd);
+                    let linked = file.map_or(Err(BAD_MATCH), |file| self.channel.link_fence(id, file));
+                    self.session.linked(linked);
+                }
+                Next::ResetFence(id) => {
+                    self.act();
+                    let is_done = self.channel.reset_fence(id);
+                    self.session.fence_reset(is_done);
+                }
+                Next::Client | Next::Host | Next::Nothing(_) => break,
+            }
             self.next = self.uplink.look(&mut self.session);
         }
         self.act();
@@ -312,6 +329,9 @@ impl<'a> Relay<'a> {
     fn act(&mut self) {
         for action in self.session.take_actions() {
             self.segments.carry_out(&action);
+        }
+        for action in self.session.take_fence_actions() {
+            self.channel.fence(action);
         }
     }
 
@@ -430,6 +450,7 @@ impl<'a> Relay<'a> {
     /// The host's stream has ended in order. The client gets all that was said, and what the bridge has to add.
     fn hang_up(&mut self) {
         self.session.leave();
+        self.channel.give_up_fences();
         if !self.heard {
             let why = format!("{} closed the connection during the set-up", self.shared.route);
             return self.end_host(&ChannelError { why });
@@ -452,6 +473,7 @@ impl<'a> Relay<'a> {
     /// The way to the host broke, or never was. A client that waits for its set-up is told why.
     fn end_host(&mut self, error: &ChannelError) {
         self.host_over = true;
+        self.channel.give_up_fences();
         self.reason.get_or_insert_with(|| error.why.clone());
         self.downlink.give_up_holding();
         if !self.heard {
@@ -485,7 +507,7 @@ impl<'a> Relay<'a> {
         // Where nothing is wanted of a side, its place is taken by one that stays silent: poll would report a hang-up
         // over and over.
         let silent = || PollFd::new(&self.shared.stop, PollFlags::empty());
-        let [first, second, third] =
+        let [first, second, third, fourth] =
             host.each_ref().map(|interest| interest.as_ref().and_then(|(fd, flags)| poll_fd(fd, *flags)));
         let awaits_its_end = self.finished && !self.channel.half_closes() && !self.client_gone;
         let client = poll_fd(&self.socket, flags);
@@ -498,6 +520,7 @@ impl<'a> Relay<'a> {
             first.unwrap_or_else(silent),
             second.unwrap_or_else(silent),
             third.unwrap_or_else(silent),
+            fourth.unwrap_or_else(silent),
         ];
         let until = self.deadline.into_iter().chain(watch_at).min();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -570,6 +593,7 @@ impl<'a> Relay<'a> {
             });
         }
         self.totals.session = self.session.counters();
+        self.totals.fences = self.channel.fence_totals();
         if self.told != self.totals {
             self.shared.meter.tell(&mut self.told, self.totals);
             self.write_down();

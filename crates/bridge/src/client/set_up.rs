@@ -66,7 +66,7 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let live = shared.live();
     let deadline = Instant::now() + live.host_timeout;
     let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
-    let (channel, peer) = shared.route.open(live.host_timeout).map_err(|error| error.why)?;
+    let (channel, peer) = shared.route.open(live.host_timeout, shared.fences).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
     let policy = live.policy.as_deref();

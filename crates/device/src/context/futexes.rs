@@ -15,7 +15,11 @@ impl Context {
         let (id, known) = match command {
             Command::FutexNew(new) => (new.id, resources.add_futex(new.id).is_ok()),
             Command::FutexSignal { id } => (*id, resources.has_futex(*id)),
-            Command::FutexDestroy { id } => (*id, resources.remove_futex(*id)),
+            Command::FutexDestroy { id } => {
+                let relayed = self.fences.as_mut().is_some_and(|fences| fences.destroy(*id));
+                (*id, relayed || resources.remove_futex(*id))
+            }
+            Command::Fence(command) => return self.fence(*command),
             Command::Write(write) => (write.identifier, false),
             Command::ReadEventfdNew { id } | Command::ReadEventfdDestroy { id } => (*id, false),
             _ => return Err(SubmitError::Unsupported { what: "this command" }),

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use sys::Blob;
 use sys::socket::Outcome;
 
+use super::fences::Fences;
 use super::{Context, End, Fence, Link, raw};
 use crate::resources::Resources;
 
@@ -32,6 +33,12 @@ impl Context {
             return None;
         }
         let received = if self.received > 0 { Ok(Outcome::Bytes(self.received)) } else { self.receive() };
+        if let Some(message) = self.fences.as_mut().and_then(Fences::next_message)
+            && let Some(ring) = &self.ring
+        {
+            // It is shorter than the room in front of what was received, which stays there.
+            return ring.blob.write(0, &message).then(|| self.signal());
+        }
         match received.and_then(|outcome| self.announce(outcome)) {
             Ok(Outcome::Bytes(_)) => return Some(self.signal()),
             Ok(Outcome::WouldBlock) if self.end.is_none() => return None,

@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use cross_domain::dialect::x11bridge::Stage;
 use cross_domain::{Dialect, Identifier, IdentifierType, Send};
 
+use super::fences::Fences;
 use super::{Context, End, Link, SubmitError, raw};
 use crate::channel::Batch;
 use crate::resources::Resources;
@@ -15,31 +16,49 @@ impl Context {
         if matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
-        let descriptors = named(&self.resources, first)?;
-        match &mut self.link {
-            Link::Opening => Ok(0),
+        let descriptors = named(&self.resources, self.fences.as_ref(), first)?;
+        let done = match &mut self.link {
+            Link::Opening => 0,
             // A channel that never opened, or that is over, swallows what the guest sent before it could know.
-            Link::Absent | Link::Failed => Ok(batch.len()),
-            Link::Open(_) if self.end.as_ref().is_some_and(|end| end.stage == Stage::Send) => Ok(batch.len()),
-            Link::Open(channel) => Ok(channel.send(batch, &descriptors).unwrap_or_else(|errno| {
+            Link::Absent | Link::Failed => batch.len(),
+            Link::Open(_) if self.end.as_ref().is_some_and(|end| end.stage == Stage::Send) => batch.len(),
+            Link::Open(channel) => channel.send(batch, &descriptors).unwrap_or_else(|errno| {
                 let end = End { stage: Stage::Send, errno: raw(errno), text: String::new() };
                 self.end.get_or_insert(end);
                 batch.len()
-            })),
+            }),
+        };
+        if done > 0
+            && let Some(fences) = &mut self.fences
+        {
+            fences.handed_over(first.identifiers.iter().filter(is_fence).map(|identifier| identifier.id));
         }
+        Ok(done)
     }
 }
 
 /// The descriptors that a SEND names.
-fn named<'a>(resources: &'a Resources, send: &Send<'_>) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
+fn named<'a>(
+    resources: &'a Resources,
+    fences: Option<&'a Fences>,
+    send: &Send<'_>,
+) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
     let resource = |identifier: Identifier| {
         let id = identifier.id;
         match Dialect::X11Bridge.identifier_type(identifier.id_type) {
             Some(IdentifierType::VirtgpuBlob) => {
                 resources.imported(id).ok_or(SubmitError::NoSuchResource { id })
             }
+            Some(IdentifierType::Shm) => {
+                fences.and_then(|fences| fences.file(id)).ok_or(SubmitError::NoSuchItem { id })
+            }
             _ => Err(SubmitError::Unsupported { what: "identifiers of this type" }),
         }
     };
     send.identifiers.iter().map(resource).collect()
+}
+
+/// Whether an identifier names the page of a fence.
+fn is_fence(identifier: &Identifier) -> bool {
+    Dialect::X11Bridge.identifier_type(identifier.id_type) == Some(IdentifierType::Shm)
 }

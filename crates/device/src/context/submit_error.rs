@@ -26,6 +26,8 @@ pub enum SubmitError {
         /// The id.
         id: u32,
     },
+    /// A fence that can't be relayed.
+    Fence(shmfence::Error),
     /// A command that this host does not carry out.
     Unsupported {
         /// What it is.
@@ -45,6 +47,7 @@ impl std::fmt::Display for SubmitError {
                 write!(f, "the guest sent resource {id}, which it does not have")
             }
             Self::NoSuchItem { id } => write!(f, "the guest named item {id}, which it can't"),
+            Self::Fence(error) => error.fmt(f),
             Self::Unsupported { what } => write!(f, "this host does not carry {what}"),
         }
     }

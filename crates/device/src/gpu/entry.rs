@@ -178,9 +178,10 @@ impl<C> Entry<C> {
     }
 
     /// Answers the POLL if that can be done, and watches for what is missing.
-    fn settle<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
+    pub(crate) fn settle<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
         self.watch(platform);
-        if self.context.is_polled() && (self.readable || self.context.has_ended()) {
+        let news = self.readable || self.context.has_ended() || self.context.has_news();
+        if self.context.is_polled() && news {
             let fence = self.context.next_fence();
             self.readable = !self.context.is_drained();
             if let Some((chain, header)) = fence.and_then(|_| self.poll.take()) {

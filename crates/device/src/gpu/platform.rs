@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use sys::Piece;
 
 use super::protocol::Response;
-use crate::context::Traffic;
+use crate::context::{FenceNotifier, Traffic};
 
 /// The surroundings of a [`super::Gpu`]. Nothing here blocks.
 pub trait Platform {
@@ -35,6 +35,10 @@ pub trait Platform {
     /// Begins to map a file into the window, or to unmap one; [`super::Gpu::mapped`] takes the answers, which come in
     /// the order of the calls. `false` where there is no window.
     fn map(&mut self, request: MapRequest) -> bool;
+
+    /// What a context calls, on another thread, when it has something to say about a fence; [`super::Gpu::fence_news`] is
+    /// told then.
+    fn fence_notifier(&mut self, context: ContextKey) -> FenceNotifier;
 
     /// Tells the owner.
     fn report(&mut self, report: Report);

@@ -11,7 +11,7 @@ use ::cross_domain::{
     Init, InitForm, RING_BYTES, SEND_HEADER_BYTES, channel, encode_poll, encode_send_header,
 };
 use device::gpu::{ContextKey, MAPS_MAX, MapRequest, Report, Response};
-use device::{Gpu, Limits, OpenFailure, Opened, Platform};
+use device::{FenceNotifier, Gpu, Limits, OpenFailure, Opened, Platform};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sys::{Piece, SharedMap};
 
@@ -97,6 +97,10 @@ impl Platform for Bench {
         self.mapped += if matches!(request, MapRequest::Map { .. }) { 1 } else { -1 };
         assert!(usize::try_from(self.mapped).is_ok_and(|mapped| mapped <= MAPS_MAX));
         true
+    }
+
+    fn fence_notifier(&mut self, _context: ContextKey) -> FenceNotifier {
+        Arc::new(|| ())
     }
 
     fn report(&mut self, report: Report) {

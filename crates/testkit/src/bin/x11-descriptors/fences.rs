@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use x11bridge_testkit::{ByteOrder, requests};
 
 use crate::buffers::pixmap_from_buffer;
-use crate::memory::{SIDE, file, image_file, pixels, same_file, word};
+use crate::memory::{SIDE, fence_file, image_file, pixels, same_file, word};
 use crate::talk::{Talk, counts};
 
 const FENCE_FROM_FD: u8 = 4;
@@ -23,8 +23,6 @@ const PRESENT_PIXMAP: u8 = 1;
 const PRESENT_SELECT_INPUT: u8 = 3;
 /// Configure, complete and idle events.
 const PRESENT_EVENTS: u32 = 7;
-/// Bytes of a fence's file: a page.
-const FENCE_BYTES: u64 = 4096;
 /// A fence's word when it is triggered.
 const TRIGGERED: i32 = 1;
 
@@ -41,7 +39,7 @@ pub(crate) fn fences(talk: &mut Talk) -> io::Result<Value> {
     let swapped = talk.order == ByteOrder::Big;
     Ok(json!({
         "clients": clients(talk, dri3, sync)?,
-        "servers": if swapped { Value::Null } else { servers(talk, dri3, sync)? },
+        "servers": if swapped { Value::Null } else { servers(talk, dri3, sync).unwrap_or_else(|error| refused(&error)) },
         "plain": if swapped { Value::Null } else { plain(talk, sync)? },
         "frame": if swapped { Value::Null } else { frame(talk, dri3, sync, present)? },
     }))
@@ -57,7 +55,7 @@ fn is_triggered(talk: &mut Talk, sync: u8, fence: u32) -> io::Result<bool> {
 
 /// What the client writes is what the server sees, and the other way round.
 fn clients(talk: &mut Talk, dri3: u8, sync: u8) -> io::Result<Value> {
-    let (page, fence) = (file(FENCE_BYTES)?, talk.id());
+    let (page, fence) = (fence_file()?, talk.id());
     let created = talk.outcome(&fence_from_fd(talk, dri3, fence), &[page.as_fd()])?;
     let mut seen = vec![is_triggered(talk, sync, fence)?];
     page.write_all_at(&TRIGGERED.to_ne_bytes(), 0)?;
@@ -71,6 +69,11 @@ fn clients(talk: &mut Talk, dri3: u8, sync: u8) -> io::Result<Value> {
     Ok(
         json!({ "seen": seen, "words": words, "outcomes": [created, reset, triggered, destroyed, destroyed_again] }),
     )
+}
+
+/// Where fences are relayed, the pages of the server's are given to nobody.
+fn refused(error: &io::Error) -> Value {
+    json!({ "refused": error.to_string() })
 }
 
 fn servers(talk: &mut Talk, dri3: u8, sync: u8) -> io::Result<Value> {
@@ -109,7 +112,7 @@ fn plain(talk: &mut Talk, sync: u8) -> io::Result<Value> {
 
 /// A frame as Mesa presents it: the server waits for one fence, shows the pixmap, and signals the other.
 fn frame(talk: &mut Talk, dri3: u8, sync: u8, present: u8) -> io::Result<Value> {
-    let (image, ready_page, idle_page) = (image_file(9, 0)?, file(FENCE_BYTES)?, file(FENCE_BYTES)?);
+    let (image, ready_page, idle_page) = (image_file(9, 0)?, fence_file()?, fence_file()?);
     let [pixmap, ready, idle, target, events] = [(); 5].map(|()| talk.id());
     let buffer = pixmap_from_buffer(talk, dri3, pixmap, 0);
     // Buffer and fence in one message, as Mesa sends them.

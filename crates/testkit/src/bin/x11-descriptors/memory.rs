@@ -21,6 +21,14 @@ pub(crate) fn file(bytes: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// A fence's file as libxshmfence makes it: a page that can be sealed.
+pub(crate) fn fence_file() -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("xshmfence", flags)?);
+    file.set_len(4096)?;
+    Ok(file)
+}
+
 /// A file with an image at `offset`.
 pub(crate) fn image_file(seed: u8, offset: u64) -> io::Result<File> {
     let file = file(offset + IMAGE_BYTES as u64)?;
@@ -45,11 +53,14 @@ pub(crate) fn image_in(file: &OwnedFd, offset: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first 32 bits of a file: a fence's word.
+/// The first 32 bits of a file: a fence's word. That somebody sleeps on it, -1, counts as not triggered.
 pub(crate) fn word(file: impl AsFd) -> io::Result<i32> {
     let mut bytes = [0; 4];
     File::from(file.as_fd().try_clone_to_owned()?).read_exact_at(&mut bytes, 0)?;
-    Ok(i32::from_ne_bytes(bytes))
+    Ok(match i32::from_ne_bytes(bytes) {
+        -1 => 0,
+        word => word,
+    })
 }
 
 /// Whether two descriptors are of one file, wherever they have been in between.

@@ -1,0 +1,84 @@
+// Fences relayed between a client and a server that share no page, as over two kernels: loopback does it on request.
+
+import assert from 'node:assert/strict';
+import { eventually, type Running } from '../support/processes.js';
+import { shim } from '../support/xvfb.js';
+import { descriptors, type Sight } from './support/attack.js';
+import { footprint, untilFlat } from './support/footprint.js';
+import { assertSamePicture } from './support/pictures.js';
+import { overEveryChannel } from './support/stage.js';
+
+const STOPPED_CLOCK = { FAKETIME: '2024-03-14 10:09:36' };
+const FAKETIME = '/usr/$LIB/faketime/libfaketime.so.1';
+const MESA = { LD_PRELOAD: shim('client'), MESA_LOADER_DRIVER_OVERRIDE: 'kms_swrast', EGL_LOG_LEVEL: 'info', vblank_mode: '0' };
+const GEARS_EDGES = 2000;
+/** The code of a `Match` error. */
+const BAD_MATCH = 8;
+
+overEveryChannel(
+  'fences that are relayed',
+  (stage) => {
+    for (const [who, options] of [
+      ['a little-endian client', []],
+      ['a big-endian client', ['--order', 'big']],
+      ['a client of BIG-REQUESTS', ['--form', 'big']],
+    ] as const) {
+      it(`${who} sees of its own fences what it sees of shared ones`, async () => {
+        const [direct, bridged] = await Promise.all([descriptors(stage.env('direct'), 'fences', ...options), descriptors(stage.env('bridged'), 'fences', ...options)]);
+        // A page of the server's is none that the client could map.
+        const { servers, ...others } = bridged;
+        const swapped = options.some((option) => option === '--order');
+        assert.deepEqual([(direct['servers'] as Sight | null)?.['words'], (servers as Sight | null)?.['words']], swapped ? [undefined, undefined] : [[0, 1], undefined]);
+        if (!swapped) assert.match(JSON.stringify(servers), new RegExp(`refused.*code.*:${BAD_MATCH}\\b`));
+        assert.deepEqual(others, { ...others, clients: direct['clients'], plain: direct['plain'], frame: direct['frame'] });
+      });
+
+      it(`${who} sends fences in the shapes that Mesa and lavapipe do`, async () => {
+        const [direct, bridged] = await Promise.all([descriptors(stage.env('direct'), 'shapes', ...options), descriptors(stage.env('bridged'), 'shapes', ...options)]);
+        assert.deepEqual(bridged, direct);
+      });
+    }
+
+    it('Mesa shows the same pixels over them', async () => {
+      const env = { ...MESA, ...STOPPED_CLOCK, LD_PRELOAD: `${MESA.LD_PRELOAD}:${FAKETIME}` };
+      await assertSamePicture(stage, { program: 'es2gears_x11', env, edges: GEARS_EDGES });
+    });
+
+    it('Mesa shows thousands of frames over them and leaves nothing behind', async function () {
+      this.timeout(100_000);
+      const before = footprint(stage.bridge.pid);
+      {
+        await using gears = stage.start('bridged', 'stdbuf', ['-oL', 'es2gears_x11'], MESA);
+        await gears.untilOutput(/Using DRI3/, 'stderr');
+        await gears.untilOutput(/frames in/);
+        const steps = Array.from({ length: 300 }, (_, at) => ['windowsize', '%1', String(200 + (at % 100)), String(150 + ((at * 7) % 100)), 'sleep', '0.005']);
+        const { code, stderr } = await stage.run('bridged', 'xdotool', ['search', '--name', 'es2gears|OpenGL', ...steps.flat()]);
+        assert.equal(code, 0, stderr);
+        await eventually('3,000 frames are shown', () => framesOf(gears) >= 3000);
+        assert.equal(gears.child.exitCode, null, gears.stderr);
+      }
+      await untilFlat(stage.bridge.pid, before);
+    });
+
+    for (const [where, program, ...args] of [
+      ['under strace', 'strace', '-f', '-qq', '-o', '/dev/null'],
+      ['in a sandbox with its own /dev/shm and process ids', 'bwrap', '--dev-bind', '/', '/', '--tmpfs', '/dev/shm', '--unshare-pid', '--proc', '/proc', '--die-with-parent'],
+    ] as const) {
+      it(`Mesa ${where} presents all the same`, async function () {
+        this.timeout(100_000);
+        await using gears = stage.start('bridged', program, [...args, 'stdbuf', '-oL', 'es2gears_x11'], MESA);
+        await gears.untilOutput(/Using DRI3/, 'stderr');
+        await gears.untilOutput(/frames in/);
+        // Not by a signal to what is around it, which would leave it running.
+        await stage.run('bridged', 'xdotool', ['search', '--name', 'es2gears|OpenGL', 'windowkill', '%1']);
+        await gears.finished();
+      });
+    }
+  },
+  { dri3: true, args: ['--fences', 'relay'], channels: ['loopback'] },
+);
+
+/** Frames that the program says it has shown. */
+function framesOf({ stdout }: Running): number {
+  return [...stdout.matchAll(/(\d+) frames in/g)].reduce((sum, [, frames]) => sum + Number(frames), 0);
+}

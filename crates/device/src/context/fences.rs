@@ -1,0 +1,135 @@
+//! The X server's ends of fences that the guest relays: a page of the host's own for each.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use cross_domain::dialect::x11bridge::fence::FenceCommand;
+use cross_domain::{ID_COMMAND_BYTES, is_futex_id};
+use shmfence::links::{Event, Message};
+use shmfence::{Links, Outbox, Watcher, relay};
+
+use super::{Context, SubmitError};
+use crate::resources::FUTEXES_MAX;
+
+/// Called when a context has something to say about a fence: on another thread, and it must be brief.
+pub type FenceNotifier = Arc<dyn Fn() + Send + Sync>;
+
+/// The fences of one context.
+#[derive(Debug)]
+pub(super) struct Fences {
+    links: Links,
+    outbox: Arc<Outbox>,
+    /// Pages that the X server has not been handed yet.
+    files: HashMap<u32, OwnedFd>,
+    /// What the guest has not heard of.
+    messages: VecDeque<[u8; ID_COMMAND_BYTES]>,
+}
+
+impl Fences {
+    fn new(notifier: FenceNotifier) -> Result<Self, shmfence::Error> {
+        let outbox = Arc::new(Outbox::new(move || notifier()));
+        let put = Arc::clone(&outbox);
+        let links = Links::new(Watcher::shared()?, move |id, event| put.put(id, event));
+        Ok(Self { links, outbox, files: HashMap::new(), messages: VecDeque::new() })
+    }
+
+    fn add(&mut self, id: u32, triggered: bool) -> Result<(), SubmitError> {
+        if !is_futex_id(id) || self.links.has(id) || self.links.len() >= FUTEXES_MAX {
+            return Err(SubmitError::NoSuchItem { id });
+        }
+        let file = self.links.add_server(id, triggered).map_err(SubmitError::Fence)?;
+        self.files.insert(id, file);
+        Ok(())
+    }
+
+    /// An id that is not known (any more) means nothing.
+    fn receive(&mut self, id: u32, message: relay::Message) -> Result<(), SubmitError> {
+        let answer = self.links.receive(id, Message::Relay(message)).map_err(SubmitError::Fence)?;
+        if let Some(answer) = answer {
+            self.note(id, Event::Send(answer));
+        }
+        Ok(())
+    }
+
+    /// Ends a link; whether there was one.
+    pub(super) fn destroy(&mut self, id: u32) -> bool {
+        let known = self.links.has(id);
+        self.links.destroy(id);
+        self.files.remove(&id);
+        known
+    }
+
+    pub(super) fn file(&self, id: u32) -> Option<BorrowedFd<'_>> {
+        self.files.get(&id).map(AsFd::as_fd)
+    }
+
+    /// The X server has the pages that were named.
+    pub(super) fn handed_over(&mut self, ids: impl Iterator<Item = u32>) {
+        for id in ids {
+            self.files.remove(&id);
+        }
+    }
+
+    /// The next message for the guest. Whatever the X server has triggered by now comes before what it has said by now.
+    pub(super) fn next_message(&mut self) -> Option<[u8; ID_COMMAND_BYTES]> {
+        if self.messages.is_empty() {
+            for (id, event) in self.outbox.take() {
+                self.note(id, event);
+            }
+            let mut seen = vec![];
+            self.links.look(|id, event| seen.push((id, event)));
+            for (id, event) in seen {
+                self.note(id, event);
+            }
+        }
+        self.messages.pop_front()
+    }
+
+    /// Whether there may be such a message before anything else happens.
+    pub(super) fn has_news(&self) -> bool {
+        !self.messages.is_empty() || !self.outbox.is_empty()
+    }
+
+    fn note(&mut self, id: u32, event: Event) {
+        match event {
+            Event::Send(Message::Relay(relay::Message::Trigger { epoch })) => {
+                self.messages.push_back(FenceCommand::Trigger { id, epoch }.encode_in_ring());
+            }
+            // A server's end resets nothing, and no link here is shared.
+            Event::Send(_) => {}
+            // The X server writes to it what no fence holds: whoever waits for it there goes on.
+            Event::Broken(_) => self.links.give_up(id),
+        }
+    }
+}
+
+impl Drop for Fences {
+    fn drop(&mut self) {
+        self.links.give_up_all();
+    }
+}
+
+impl Context {
+    /// Has the context relay fences: `notifier` says that [`Context::next_fence`] may have something to tell.
+    pub fn relay_fences(&mut self, notifier: FenceNotifier) {
+        self.notifier = Some(notifier);
+    }
+
+    pub(super) fn fence(&mut self, command: FenceCommand) -> Result<(), SubmitError> {
+        let message = match command {
+            FenceCommand::New { id, triggered } => return self.new_fence(id, triggered),
+            FenceCommand::Trigger { id, epoch } => (id, relay::Message::Trigger { epoch }),
+            FenceCommand::Reset { id, epoch } => (id, relay::Message::Reset { epoch }),
+        };
+        self.fences.as_mut().map_or(Ok(()), |fences| fences.receive(message.0, message.1))
+    }
+
+    fn new_fence(&mut self, id: u32, triggered: bool) -> Result<(), SubmitError> {
+        let notifier = self.notifier.clone().ok_or(SubmitError::Unsupported { what: "fences" })?;
+        if self.fences.is_none() {
+            self.fences = Some(Fences::new(notifier).map_err(SubmitError::Fence)?);
+        }
+        self.fences.as_mut().map_or(Ok(()), |fences| fences.add(id, triggered))
+    }
+}
