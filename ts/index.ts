@@ -61,7 +61,7 @@ const start = Result.fromThrowable(
 const startHalf = Result.fromThrowable(
   (options: HostOptions): Result<Host, BridgeError> =>
     splitSignal(options).andThen(({ raw, signal }) =>
-      resolveHostOptions(raw, process.env).andThen((config) => startHostHalf(config, signal)),
+      resolveHostOptions(raw, process.env).andThen((config) => startHostHalf(config, process.env, signal)),
     ),
   (error) => failure('internal', String(error)),
 );

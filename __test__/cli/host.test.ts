@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import type { BridgeStatus } from '../../dist/control/protocol.js';
 import { assertOneSentence, exists, jsonLines, startX11bridge, x11bridge } from '../support/command.js';
 import { eventually } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
+import { startXvfb } from '../support/xvfb.js';
 
 const DISPLAY = ['--host-display', ':0'];
 
@@ -59,6 +61,52 @@ describe('x11bridge host', () => {
     await command.untilOutput(/"guest-connected"/);
     command.child.kill('SIGTERM');
     assert.equal((await command.finished()).code, 0);
+  });
+
+  it('with a policy is looked at by the path of its socket, and takes a changed one by a reload', async () => {
+    await using server = await startXvfb();
+    using folder = new TemporaryFolder();
+    const [socket, file] = [folder.file('gpu.sock'), folder.file('config.toml')];
+    const configure = (policy: string): void => writeFileSync(file, `host-display = "${server.display}"\npolicy = "${policy}"\n`);
+    configure('guest');
+    await using command = startX11bridge(['host', '--json', '--socket', socket, '--config', file]);
+    await command.untilOutput(/"ready"/);
+    await eventually('it can be asked', () => exists(`${socket}.control`));
+    const status = JSON.parse((await x11bridge(['status', '--json', socket])).stdout) as BridgeStatus;
+    assert.deepEqual([status.pid, status.display, status.hostDisplay, status.clients], [command.pid, socket, server.display, []]);
+    assert.equal((await x11bridge(['reload', socket])).stdout, 'nothing has changed\n');
+    configure('isolated');
+    command.child.kill('SIGHUP');
+    await command.untilOutput(/"event":"reloaded","applied":\["policy"\],"waiting":\[\]/);
+    configure('of nobody');
+    const refused = await x11bridge(['reload', socket]);
+    assert.equal(refused.code, 1);
+    assertOneSentence(refused.stderr);
+    command.child.kill('SIGTERM');
+    const { code, stderr } = await command.finished();
+    assert.deepEqual([code, exists(socket), exists(`${socket}.control`)], [0, false, false], stderr);
+  });
+
+  it('without one reads what it writes again on SIGHUP, and does not end by that', async () => {
+    using folder = new TemporaryFolder();
+    const file = folder.file('config.toml');
+    writeFileSync(file, 'host-display = ":0"\n');
+    await using command = startX11bridge(['host', '--json', '--socket', folder.file('gpu.sock'), '--config', file]);
+    await command.untilOutput(/"ready"/);
+    writeFileSync(file, 'host-display = ":1"\nlog-level = "info"\npolicy = "guest"\n');
+    command.child.kill('SIGHUP');
+    await command.untilOutput(/"event":"reloaded","applied":\["log-level"\],"waiting":\["host-display","policy"\]/);
+    await command.untilOutput(/info: the configuration was read again: log-level changed/, 'stderr');
+    command.child.kill('SIGTERM');
+    assert.equal((await command.finished()).code, 0);
+  });
+
+  it('with a policy that there is not does not start, and leaves nothing', async () => {
+    using folder = new TemporaryFolder();
+    const { code, stderr } = await x11bridge(['host', '--socket', folder.file('gpu.sock'), '--policy', '/none.toml', ...DISPLAY], { env: { TMPDIR: folder.path } });
+    assert.equal(code, 1);
+    assertOneSentence(stderr);
+    assert.deepEqual(readdirSync(folder.path), []);
   });
 
   for (const [what, args, sentence] of [

@@ -15,7 +15,7 @@ function problem(raw: Record<string, unknown>, env: NodeJS.ProcessEnv = ENV): st
 describe('the options of a host half', () => {
   it('need a socket, which becomes absolute, and have defaults for the rest', () => {
     const config = resolveHostOptions({ socket: 'gpu.sock' }, ENV)._unsafeUnwrap();
-    assert.deepEqual(config, { socket: join(process.cwd(), 'gpu.sock'), hostDisplay: ':0', hostXauthority: undefined, hostTimeout: undefined, contextsMax: undefined });
+    assert.deepEqual(config, { socket: join(process.cwd(), 'gpu.sock'), hostDisplay: ':0', hostXauthority: undefined, hostTimeout: undefined, policy: undefined, contextsMax: undefined });
   });
 
   it('are checked at their limits', () => {

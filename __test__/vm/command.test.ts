@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before } from 'mocha';
-import { startX11bridge, type CommandOptions } from '../support/command.js';
+import { COMMAND, startX11bridge, type CommandOptions } from '../support/command.js';
 import { eventually, type Finished, type Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
@@ -56,6 +56,13 @@ describe('x11bridge vm', function () {
     assert.equal(readFileSync(`${shared}/file`, 'utf8'), 'kept\n');
     assert.equal(readFileSync(folder.file('here'), 'utf8'), 'from outside');
     assert.ok(!existsSync('/usr/x11bridge-test'));
+  });
+
+  it('holds the guest to a policy outside of it, whatever bridge it starts inside', async () => {
+    const inner = `"${process.execPath}" "${COMMAND}" run --channel virtgpu --policy open -- xdpyinfo`;
+    await using running = start(['--policy', 'guest', '--', 'sh', '-c', `xdpyinfo | grep -c -w -e XTEST -e RENDER; ${inner} | grep -w -e XTEST -e RENDER; echo and xwd; xwd -root -silent >/dev/null || echo refused`]);
+    const { code, stdout } = await running.finished();
+    assert.deepEqual([code, stdout.replaceAll(' ', '')], [0, '1\nRENDER\nandxwd\nrefused\n']);
   });
 
   it('gives the program a terminal where it has one itself, with its size and its keys', async () => {

@@ -37,7 +37,9 @@ Example: x11bridge host --socket /run/user/1000/x11bridge-gpu.sock
 
 It prints the arguments that QEMU (11.1 or newer) needs for the device, and waits for it. The guest's memory must be shared:
   -object memory-backend-memfd,id=ram,share=on,size=2G -machine q35,memory-backend=ram -m 2G
-Exit codes: 0 after SIGTERM, SIGINT or SIGHUP, 1 when it can't start, 2 for wrong usage.`;
+With a policy other than open, guests are held to it here, where they can't get round it; "x11bridge status PATH", "top", "trace" and "reload"
+then reach it by the path of the socket. SIGHUP reads the configuration files again.
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it can't start, 2 for wrong usage.`;
 
 const VM_HELP = `
 Examples: x11bridge vm -- xterm
@@ -152,7 +154,7 @@ function hostCommand(program: Command, outcome: Outcome): void {
   for (const { key, argument, help, type } of Object.values(OWN_OPTIONS)) {
     command.addOption(Object.assign(new Option(`--${key} <${argument}>`, help), { words: type.words, paths: type.paths }));
   }
-  withSettings(command, ['hostDisplay', 'hostXauthority', 'hostTimeout', 'logLevel'])
+  withSettings(command, ['hostDisplay', 'hostXauthority', 'hostTimeout', 'policy', 'metrics', 'logLevel'])
     .option('--json', 'write a line of JSON to stdout when ready, and for each program of the guest that comes or goes')
     .description('give the guest of a virtual machine a way to the X server: the device that QEMU connects to')
     .usage('--socket PATH [options]')

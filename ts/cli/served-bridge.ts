@@ -36,6 +36,8 @@ export class ServedBridge {
     readonly reporter: Reporter,
     private settings: ResolvedSettings,
     private readonly reread: Reread,
+    /** What it is asked about by. */
+    private readonly name = bridge.display,
   ) {
     // With no handler Node would open its debugger to whoever sends it.
     onSignals(['SIGUSR1'], () => void this.dump());
@@ -62,9 +64,14 @@ export class ServedBridge {
     });
   }
 
+  /** Takes charge of the guard of a host half, which is asked about by the path of that one's socket. */
+  static guarding(bridge: NativeBridge, socket: string, settings: ResolvedSettings, reporter: Reporter, reread: Reread): ServedBridge {
+    return new ServedBridge(bridge, reporter, settings, reread, socket);
+  }
+
   /** What there is to see of it now. */
   async status(): Promise<BridgeStatus> {
-    const { display, channel, channelReason } = this.bridge;
+    const { channel, channelReason } = this.bridge;
     const hostDisplay = this.settings.hostDisplay;
     // First, as it makes busy clients tell what the sums are made of.
     const clients = await this.bridge.clients();
@@ -72,7 +79,7 @@ export class ServedBridge {
       version: packageVersion(),
       pid: process.pid,
       ageMs: Math.round(performance.now() - this.startedAt),
-      display,
+      display: this.name,
       ...(hostDisplay !== undefined && { hostDisplay }),
       channel,
       channelReason,
@@ -83,9 +90,14 @@ export class ServedBridge {
 
   /** Closes the bridge, and lets go of all that looks at it. */
   async close(): Promise<void> {
+    this.closeControl();
+    await this.bridge.close();
+  }
+
+  /** Lets go of all that looks at the bridge, which somebody else closes. */
+  closeControl(): void {
     this.control?.close();
     this.metrics?.close();
-    await this.bridge.close();
   }
 
   /** Lets its owner look at it; without that it serves all the same. */
@@ -120,7 +132,7 @@ export class ServedBridge {
   }
 
   private controlPath(): string {
-    return controlPath(dirname(this.bridge.xauthority ?? ''), this.bridge.display);
+    return controlPath(dirname(this.bridge.xauthority ?? ''), this.name);
   }
 
   /** Writes what there is to see into the log. */

@@ -24,6 +24,8 @@ const HOST_ONLY: ReadonlySet<string> = new Set(['DISPLAY', 'XAUTHORITY', 'WAYLAN
 
 /** Settings that concern the host half, where there is one. */
 const HOST_SIDE: readonly SettingName[] = ['hostDisplay', 'hostXauthority'];
+/** Enforced by a host half of our own, where the guest can't get round it. */
+const HOST_POLICY: SettingName = 'policy';
 
 /** Everything that the person has said. */
 export interface Wish {
@@ -100,9 +102,12 @@ function guestConfig(wish: Wish): GuestConfig {
 
 /** What was given on the command line, for the guest half; it reads the files and variables itself, as they are the guest's too. */
 function guestHalfFlags(wish: Wish): string[] {
-  const outside: readonly SettingName[] = needsHostHalf(wish) ? HOST_SIDE : [];
-  const inside = SETTING_NAMES.filter((name) => name !== 'channel' && !outside.includes(name));
+  const ownHalf = needsHostHalf(wish) && wish.options.hostSocket === undefined;
+  const outside = new Set([...(needsHostHalf(wish) ? HOST_SIDE : []), ...(ownHalf ? [HOST_POLICY] : [])]);
+  const inside = SETTING_NAMES.filter((name) => name !== 'channel' && !outside.has(name));
   const flags = [...inside.map((name) => [SCHEMA[name].key, wish.flags[name]]), ['config', wish.flags['config']]];
   const channel = needsHostHalf(wish) ? 'virtgpu' : wish.settings.channel;
-  return [`--channel=${channel}`, ...flags.flatMap(([key, value]) => (typeof value === 'string' ? [`--${String(key)}=${value}`] : []))];
+  // The guest half would find the same policy in the files.
+  const policy = ownHalf ? ['--policy=open'] : [];
+  return [`--channel=${channel}`, ...policy, ...flags.flatMap(([key, value]) => (typeof value === 'string' ? [`--${String(key)}=${value}`] : []))];
 }

@@ -12,6 +12,11 @@ export interface HostOptions {
   hostXauthority?: string;
   /** How many seconds the X server may take to accept a connection, 0.1 to 600. Default 4.5. */
   hostTimeout?: number;
+  /**
+   * What programs of the guest may do, as with `startBridge`; enforced here, where the guest can't get round it. Default
+   * `open`.
+   */
+  policy?: string;
   /** How many programs of the guest may be connected at once, 1 to 65,536. Default 512. */
   contextsMax?: number;
   /** Closes the host half when aborted; aborted before the start, nothing is started. */
@@ -19,7 +24,7 @@ export interface HostOptions {
 }
 
 /** The options after validation. */
-export interface HostConfig extends Pick<Settings, 'hostXauthority' | 'hostTimeout'> {
+export interface HostConfig extends Pick<Settings, 'hostXauthority' | 'hostTimeout' | 'policy'> {
   readonly hostDisplay: string;
   /** absolute */
   readonly socket: string;

@@ -41,7 +41,7 @@ export const OWN_OPTIONS: Readonly<Record<OwnOptionName, OwnOption>> = {
 
 /** Checks the options of the API and fills in what comes from the environment. */
 export function resolveHostOptions({ socket, contextsMax, ...shared }: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv): Result<HostConfig, BridgeError> {
-  const foreign = Object.keys(shared).find((name) => !['hostDisplay', 'hostXauthority', 'hostTimeout'].includes(name));
+  const foreign = Object.keys(shared).find((name) => !['hostDisplay', 'hostXauthority', 'hostTimeout', 'policy'].includes(name));
   if (foreign !== undefined) return err(failure('invalid-option', `there is no option named ${foreign}`));
   return resolveOptions(shared, env).andThen((config) => hostConfig(config, { socket, contextsMax }, (name) => name));
 }
@@ -51,7 +51,7 @@ export function resolveHostOptions({ socket, contextsMax, ...shared }: Readonly<
  * @param nameOf how an error message names an option
  */
 export function hostConfig(
-  { hostDisplay, hostXauthority, hostTimeout }: Pick<Settings, 'hostDisplay' | 'hostXauthority' | 'hostTimeout'>,
+  { hostDisplay, hostXauthority, hostTimeout, policy }: Pick<Settings, 'hostDisplay' | 'hostXauthority' | 'hostTimeout' | 'policy'>,
   own: { readonly [Name in OwnOptionName]?: unknown },
   nameOf: (name: OwnOptionName | 'hostDisplay') => string,
 ): Result<HostConfig, BridgeError> {
@@ -66,7 +66,7 @@ export function hostConfig(
     const path = yield* read<string>('socket');
     if (path === undefined) return err(failure('invalid-option', `there is no socket for QEMU to connect to: name one with ${nameOf('socket')}`));
     const socket = yield* socketPath(path, nameOf('socket'));
-    return ok({ socket, hostDisplay, hostXauthority, hostTimeout, contextsMax: yield* read<number>('contextsMax') });
+    return ok({ socket, hostDisplay, hostXauthority, hostTimeout, policy, contextsMax: yield* read<number>('contextsMax') });
   });
 }
 

@@ -4,6 +4,7 @@ import { SafeEmitter } from '../emitter.js';
 import { onExit } from '../exit.js';
 import type { BindingHost } from '../native/index.js';
 import { hostEmissionOf, type HostEvents } from './events.js';
+import type { HostGuard } from './guard.js';
 import { qemuArguments } from './qemu.js';
 
 /** A host half that a virtual machine monitor can connect to. It keeps the process alive until it is closed. */
@@ -36,8 +37,13 @@ export class NativeHost implements Host {
   #closing = false;
   #resolveClosed: () => void = () => undefined;
 
-  constructor(native: BindingHost) {
+  /** @param guard what stands between its contexts and the X server */
+  constructor(
+    native: BindingHost,
+    readonly guard?: HostGuard,
+  ) {
     this.#native = native;
+    guard?.bridge.on('log', (line) => this.#emitter.emit(['log', line]));
     onExit(this.#stop, true);
     this.socket = native.socket;
     this.qemuArguments = qemuArguments(native.socket);
@@ -84,6 +90,7 @@ export class NativeHost implements Host {
   async #finish(): Promise<void> {
     try {
       await this.#native.close();
+      await this.guard?.close();
     } catch (error) {
       this.#emitter.emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
     }

@@ -14,5 +14,6 @@ export const GUARD_SETTINGS: readonly SettingName[] = [
   'clientsMax',
   'hostTimeout',
   'runtimeDir',
+  'metrics',
   'logLevel',
 ];

@@ -2,44 +2,76 @@
 
 import type { Result } from 'neverthrow';
 import { hostConfig, OWN_OPTIONS, type OwnOptionName } from '../../config/host.js';
+import { changesBetween } from '../../config/changes.js';
+import type { ResolvedSettings } from '../../config/options.js';
 import { SCHEMA } from '../../config/schema.js';
+import type { Flags } from '../../config/sources.js';
 import type { BridgeError } from '../../errors.js';
 import type { ContextClosed } from '../../host/events.js';
 import type { Host } from '../../host/host.js';
 import { startHostHalf } from '../../host/start.js';
 import { settingsOf, type Invocation } from '../invocation.js';
 import { Reporter } from '../reporter.js';
-import { exitCodeOfSignal, onSignals } from '../signals.js';
+import { ServedBridge } from '../served-bridge.js';
+import { ServeSignals } from '../serve-signals.js';
 import { complainAbout, say, shellQuoted } from '../terminal.js';
 
 /**
- * Serves virtual machines until SIGTERM, SIGINT or SIGHUP.
+ * Serves virtual machines until SIGTERM or SIGINT; SIGHUP reads the configuration again.
  * @returns the exit code: 0 after a signal
  */
 export async function host(invocation: Invocation): Promise<number> {
   // Before the socket exists: a signal must never find it without somebody to clean up.
-  const stopped = stopRequested();
+  const signals = new ServeSignals();
   return start(invocation).match(
     async (started) => {
-      if (!invocation.json) announce(started);
-      await stopped;
-      await started.close();
+      signals.onReload = () => started.reload();
+      await started.guard?.openControl();
+      if (!invocation.json) announce(started.host);
+      await signals.stopped;
+      started.guard?.closeControl();
+      await started.host.close();
       return 0;
     },
     async (error) => complainAbout(error),
   );
 }
 
-function start(invocation: Invocation): Result<Host, BridgeError> {
+/** A host half, and what a signal does to it. */
+interface Started {
+  readonly host: Host;
+  /** What holds its guests to a policy. */
+  readonly guard: ServedBridge | undefined;
+  readonly reload: () => void;
+}
+
+function start(invocation: Invocation): Result<Started, BridgeError> {
   // Its socket is another one than a bridge's.
   const { socket: _socket, ...flags } = invocation;
   return settingsOf(flags, process.env).andThen((settings) =>
     hostConfig(settings, ownOptions(invocation), flagOf)
-      .andThen((config) => startHostHalf(config))
-      .map((started) => {
-        followHost(started, new Reporter(settings.logLevel, invocation.json ? say : undefined));
-        return started;
+      .andThen((config) => startHostHalf(config, process.env).map((started) => ({ started, contexts: config.contextsMax })))
+      .map(({ started, contexts }) => {
+        const reporter = new Reporter(settings.logLevel, invocation.json ? say : undefined);
+        followHost(started, reporter);
+        if (started.guard === undefined) return { host: started, guard: undefined, reload: () => reloadAlone(flags, settings, reporter) };
+        const guarded = (all: ResolvedSettings): ResolvedSettings => ({ ...all, shm: 'fd', dri3: 'auto', clientsMax: contexts });
+        const guard = ServedBridge.guarding(started.guard.bridge, started.socket, guarded(settings), reporter, () => settingsOf(flags, process.env).map(guarded));
+        return { host: started, guard, reload: () => void guard.reload() };
       }),
+  );
+}
+
+/** Without a guard there is nothing that can change but what is written; a policy needs one. */
+function reloadAlone(flags: Flags, holding: ResolvedSettings, reporter: Reporter): void {
+  settingsOf(flags, process.env).match(
+    (wanted) => {
+      const { applied, waiting } = changesBetween({ ...holding, logLevel: reporter.level }, wanted);
+      reporter.level = wanted.logLevel;
+      const now = applied.filter((key) => key === SCHEMA.logLevel.key);
+      reporter.reloaded({ applied: now, waiting: [...waiting, ...applied.filter((key) => !now.includes(key))] });
+    },
+    (error) => reporter.reloadFailed(error),
   );
 }
 
@@ -77,18 +109,6 @@ export function followHost(started: Host, reporter: Reporter): void {
 
 function closed({ context, reason, traffic }: ContextClosed): string {
   return `context ${context} closed after ${traffic.bytesToHost} bytes to the X server and ${traffic.bytesToGuest} from it: ${reason}`;
-}
-
-/** Resolves at the first signal. A second one doesn't wait: the socket is removed when the process exits. */
-function stopRequested(): Promise<void> {
-  return new Promise((resolve) => {
-    let requested = false;
-    onSignals(['SIGTERM', 'SIGINT', 'SIGHUP'], (signal) => {
-      if (requested) process.exit(exitCodeOfSignal(signal));
-      requested = true;
-      resolve();
-    });
-  });
 }
 
 function announce({ socket, qemuArguments }: Host): void {

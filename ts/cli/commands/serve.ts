@@ -5,8 +5,8 @@ import { ServiceManager, takeInherited } from '../../session/service.js';
 import type { Invocation } from '../invocation.js';
 import type { Adjust } from '../served-bridge.js';
 import { ServedBridges } from '../served-bridges.js';
-import { exitCodeOfSignal, onSignals } from '../signals.js';
-import { abandonTerminalAtExit, complainAbout, hasTerminal, say, shellQuoted } from '../terminal.js';
+import { ServeSignals } from '../serve-signals.js';
+import { complainAbout, say, shellQuoted } from '../terminal.js';
 
 /**
  * Serves until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -32,31 +32,6 @@ export async function serve(invocation: Invocation, adjust: Adjust = (settings) 
   manager.stopping();
   await bridges.close();
   return 0;
-}
-
-class ServeSignals {
-  /** Resolves at the first signal to stop. A second one doesn't wait for clients: the files are removed when the process exits. */
-  readonly stopped: Promise<void>;
-  onReload: () => void = () => undefined;
-
-  constructor() {
-    this.stopped = new Promise((resolve) => {
-      let requested = false;
-      const stop = (signal: NodeJS.Signals): void => {
-        if (requested) process.exit(exitCodeOfSignal(signal));
-        requested = true;
-        resolve();
-      };
-      onSignals(['SIGTERM', 'SIGINT'], stop);
-      const hadTerminal = hasTerminal();
-      onSignals(['SIGHUP'], (signal) => {
-        // Who closes the terminal of a bridge ends it, as ever; others ask for a reload by this signal.
-        if (!hadTerminal || hasTerminal()) return this.onReload();
-        abandonTerminalAtExit();
-        stop(signal);
-      });
-    });
-  }
 }
 
 function announce({ display, channel, xauthority }: Bridge): void {

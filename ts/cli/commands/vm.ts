@@ -57,7 +57,7 @@ function hostHalf(wish: Wish, reporter: Reporter): Result<HostHalf, BridgeError>
   process.once('exit', clean);
   const contextsMax = Math.min((settings.clientsMax ?? CLIENTS_MAX) + 1, CONTEXTS_MAX);
   return hostConfig(settings, { socket: join(folder, 'gpu.sock'), contextsMax }, (name) => `--${SCHEMA[name === 'hostDisplay' ? name : 'clientsMax'].key}`)
-    .andThen((config) => startHostHalf(config))
+    .andThen((config) => startHostHalf(config, process.env))
     .map((host) => {
       followHost(host, reporter);
       return { device: host.qemuArguments, close: () => host.close() };
