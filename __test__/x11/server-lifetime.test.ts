@@ -47,6 +47,17 @@ for (const channel of CHANNELS) {
         assert.deepEqual(await late, { connections: 1 });
       });
     });
+
+    it('when it starts anew after its last client, what a policy has to ask first does not make it do so', async () => {
+      await withBridge(
+        channel,
+        async ({ env, startServer }) => {
+          await using _server = await startServer(['-reset']);
+          assert.deepEqual(await attack(env, 'churn', '--count', '1'), { connections: 1 });
+        },
+        ['--policy', 'guest'],
+      );
+    });
   });
 }
 
@@ -54,18 +65,18 @@ interface Scene {
   readonly env: NodeJS.ProcessEnv;
   /** Where the server is to be, whether it is or not. */
   readonly hostDisplay: string;
-  startServer(): Promise<Xvfb>;
+  startServer(args?: readonly string[]): Promise<Xvfb>;
 }
 
 /** A bridge in front of a display number that has no server yet. */
-async function withBridge(channel: Channel, body: (scene: Scene) => Promise<void>): Promise<void> {
+async function withBridge(channel: Channel, body: (scene: Scene) => Promise<void>, args: readonly string[] = []): Promise<void> {
   using folder = new TemporaryFolder();
   const hostDisplay = unusedDisplay();
   const hostXauthority = folder.file('Xauthority-of-host');
   const host = clientEnv(hostDisplay, hostXauthority, folder.path);
-  const bridge = await serve({ env: { ...process.env, ...host } }, ['--channel', channel]);
-  const startServer = async (): Promise<Xvfb> => {
-    const server = await startXvfb({ auth: true, args: [hostDisplay] });
+  const bridge = await serve({ env: { ...process.env, ...host } }, ['--channel', channel, ...args]);
+  const startServer = async (more: readonly string[] = []): Promise<Xvfb> => {
+    const server = await startXvfb({ auth: true, args: [hostDisplay, ...more] });
     if (server.xauthority !== undefined) copyFileSync(server.xauthority, hostXauthority);
     return server;
   };

@@ -147,9 +147,10 @@ pub(crate) fn extension_codes(shared: &Shared, names: &[String]) -> Result<Vec<E
     let deadline = Instant::now() + live.host_timeout;
     let names = names.iter().map(String::as_bytes);
     let asked = encode_query_extensions(inquiry::ORDER, names.clone());
-    let answers = inquiry::ask(shared, &live, &asked, names.len(), deadline)?;
-    let answers = answers.ok_or_else(|| format!("{} does not say what its extensions are", shared.route))?;
-    Ok(answers.iter().enumerate().filter_map(|(place, answer)| codes(place, answer)).collect())
+    let answered = inquiry::ask(shared, &live, &asked, names.len(), deadline)?;
+    let answered =
+        answered.ok_or_else(|| format!("{} does not say what its extensions are", shared.route))?;
+    Ok(answered.answers.iter().enumerate().filter_map(|(place, answer)| codes(place, answer)).collect())
 }
 
 fn codes(place: usize, answer: &[u8; HEADER]) -> Option<ExtensionCodes> {

@@ -1,4 +1,4 @@
-//! Questions of the bridge's own to the X server, on a connection that lasts as long as they do.
+//! Questions of the bridge's own to the X server, on a connection of their own.
 
 use std::time::Instant;
 
@@ -19,6 +19,13 @@ use crate::uplink::Uplink;
 /// The byte order of the questions.
 pub(crate) const ORDER: ByteOrder = ByteOrder::Little;
 
+/// What the server has said.
+pub(crate) struct Answered {
+    pub(crate) answers: Vec<[u8; HEADER]>,
+    /// The connection: for who needs it to last longer.
+    pub(crate) channel: Box<dyn Channel>,
+}
+
 /// Asks `questions` requests, encoded one behind the other, whose replies are no longer than their header; `None` when
 /// the server lets nobody in, or hangs up.
 pub(crate) fn ask(
@@ -27,13 +34,14 @@ pub(crate) fn ask(
     encoded: &[u8],
     questions: usize,
     deadline: Instant,
-) -> Result<Option<Vec<[u8; HEADER]>>, String> {
+) -> Result<Option<Answered>, String> {
     let (mut channel, peer) =
         shared.route.open(live.host_timeout, shared.fences).map_err(|error| error.why)?;
     let cookie = host_cookie(shared, live, peer);
     let mut uplink = Uplink::new().map_err(|errno| errno.to_string())?;
     uplink.put(&[&Handshake::host_setup(ORDER, (11, 0), cookie.as_ref()), encoded].concat());
-    converse(&mut *channel, &mut uplink, questions, deadline)
+    let answers = converse(&mut *channel, &mut uplink, questions, deadline)?;
+    Ok(answers.map(|answers| Answered { answers, channel }))
 }
 
 /// Sends and receives until all answers are there.

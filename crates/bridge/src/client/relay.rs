@@ -61,6 +61,8 @@ pub(crate) struct Relay<'a> {
     client: u64,
     socket: Arc<OwnedFd>,
     channel: Box<dyn Channel>,
+    /// Keeps the server from starting anew until it has let the client in.
+    forerunner: Option<Box<dyn Channel>>,
     session: Session<OwnedFd>,
     order: x11_wire::ByteOrder,
     segments: Segments,
@@ -107,7 +109,8 @@ impl<'a> Relay<'a> {
         socket: OwnedFd,
         accepted: Accepted,
     ) -> Result<Self, Errno> {
-        let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms } = accepted;
+        let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms, forerunner } =
+            accepted;
         let mut session = Session::new(order, channel.carries(), live.offers(shared.fences));
         if let Some(policy) = &live.policy {
             session.obey(policy, &shared.side, atoms);
@@ -122,6 +125,7 @@ impl<'a> Relay<'a> {
             client,
             socket: Arc::new(socket),
             channel,
+            forerunner,
             session,
             order,
             segments: Segments::default(),
@@ -419,6 +423,7 @@ impl<'a> Relay<'a> {
     /// The first bytes of the host: the set-up is answered, one way or the other.
     fn hear(&mut self, bytes: usize) {
         self.heard = true;
+        self.forerunner = None;
         self.deadline = None;
         let answer = self.downlink.room().get(..bytes).unwrap_or_default();
         if answer.first() != Some(&SET_UP_SUCCESS) {

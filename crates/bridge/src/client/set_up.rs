@@ -34,6 +34,8 @@ pub(crate) struct Accepted {
     pub(crate) deadline: Instant,
     /// The atoms that the policy speaks of.
     pub(crate) atoms: Vec<u32>,
+    /// The connection that asked for them, to be kept until the server has let the client in.
+    pub(crate) forerunner: Option<Box<dyn Channel>>,
     /// The options of the moment it connected.
     pub(crate) live: Arc<LiveOptions>,
 }
@@ -70,9 +72,10 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let cookie = host_cookie(shared, &live, peer);
     let host_setup = Handshake::host_setup(order, version, cookie.as_ref());
     let policy = live.policy.as_deref();
-    let atoms = policy.map(|policy| atoms::look_up(shared, &live, policy, deadline)).transpose()?;
+    let found = policy.map(|policy| atoms::look_up(shared, &live, policy, deadline)).transpose()?;
+    let (atoms, forerunner) = found.flatten().map(|found| (found.atoms, found.channel)).unzip();
     let atoms = atoms.unwrap_or_default();
-    Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, live })
+    Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, forerunner, live })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.
