@@ -12,8 +12,8 @@ import { AptFailure } from './apt-tree.mjs';
 import { fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
 import { fetchQemu, SYSTEMS } from './vm/qemu.mjs';
 
-/** Goes up when what is made of the packages changes, so that older results aren't used. */
-const RECIPE = 1;
+/** Each goes up when what is made of the packages changes, so that older results aren't used. */
+const RECIPES = { qemu: 1, tools: 1, linux: 2 };
 const LOCKED = 'X11BRIDGE_VM_SETUP_LOCKED';
 /** The exit code of the process that holds the lock, when Debian's packages can't be had. */
 const UNAVAILABLE = 75;
@@ -48,9 +48,9 @@ async function setUpLocked(kernels) {
   const found = { qemu: { ...manifest.qemu }, tools: { ...manifest.tools }, kernels: { ...manifest.kernels } };
   for (const choice of KERNELS.filter(({ name }) => kernels.includes(name))) {
     const { arch, name } = choice;
-    found.qemu[arch] = `${part(cache, `qemu-${arch}`, (folder) => fetchQemu(SYSTEMS[arch], aptFolder, folder))}/${SYSTEMS[arch].program}`;
-    found.tools[arch] = `${part(cache, `tools-${arch}`, (folder) => fetchTools(arch, aptFolder, folder, cpio))}/tools.cpio`;
-    found.kernels[name] = { arch, folder: part(cache, `linux-${name}`, (folder) => fetchKernel(choice, aptFolder, folder, cpio)) };
+    found.qemu[arch] = `${part(cache, 'qemu', arch, (folder) => fetchQemu(SYSTEMS[arch], aptFolder, folder))}/${SYSTEMS[arch].program}`;
+    found.tools[arch] = `${part(cache, 'tools', arch, (folder) => fetchTools(arch, aptFolder, folder, cpio))}/tools.cpio`;
+    found.kernels[name] = { arch, folder: part(cache, 'linux', name, (folder) => fetchKernel(choice, aptFolder, folder, cpio)) };
     writeWhole(manifestPath(cache), JSON.stringify(found, null, 2));
   }
   // The packages themselves aren't needed any more.
@@ -60,15 +60,19 @@ async function setUpLocked(kernels) {
 /**
  * Makes one folder of the cache, unless it is there: under another name first, so that there is no half of one.
  * @param {string} cache
- * @param {string} name
+ * @param {keyof typeof RECIPES} kind
+ * @param {string} which
  * @param {(folder: string) => void} fetch
  * @returns {string} its name in the cache
  */
-function part(cache, name, fetch) {
-  const final = `${name}-r${RECIPE}`;
+function part(cache, kind, which, fetch) {
+  const name = `${kind}-${which}`;
+  const final = `${name}-r${RECIPES[kind]}`;
   if (existsSync(join(cache, final))) return final;
   console.log(`Fetching ${name} into ${cache} …`);
-  for (const old of readdirSync(cache)) if (old.startsWith(`${name}-r`)) rmSync(join(cache, old), { recursive: true, force: true });
+  // Guests of an older checkout may still use the one before.
+  const old = readdirSync(cache).filter((entry) => entry.startsWith(`${name}-r`) && entry !== `${name}-r${RECIPES[kind] - 1}`);
+  for (const entry of old) rmSync(join(cache, entry), { recursive: true, force: true });
   const partial = join(cache, `${final}.partial`);
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial);
@@ -84,8 +88,9 @@ function part(cache, name, fetch) {
  */
 function isComplete(cache, manifest, kernels) {
   return kernels.every(({ name, arch }) => {
-    const paths = [manifest.qemu[arch], manifest.tools[arch], manifest.kernels[name]?.folder];
-    return paths.every((path) => path?.includes(`-r${RECIPE}`) && existsSync(join(cache, path)));
+    const paths = { qemu: manifest.qemu[arch], tools: manifest.tools[arch], linux: manifest.kernels[name]?.folder };
+    const kinds = /** @type {(keyof typeof paths)[]} */ (Object.keys(paths));
+    return kinds.every((kind) => paths[kind]?.split('/')[0]?.endsWith(`-r${RECIPES[kind]}`) && existsSync(join(cache, paths[kind])));
   });
 }
 
