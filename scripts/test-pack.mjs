@@ -10,6 +10,7 @@ import { argv } from 'node:process';
 import { buildAll } from './build-all.mjs';
 import { npmPackage, npmPrograms } from './npm-fetch.mjs';
 import { arm64Emulator } from './packaging/emulator.mjs';
+import { withInstalled } from './packaging/installed.mjs';
 import { NODE_LINES, nodeOf } from './packaging/node-lines.mjs';
 import { addonFile, ARTIFACTS } from './packaging/packages.mjs';
 import { PLATFORMS } from './packaging/platforms.mjs';
@@ -17,11 +18,15 @@ import { toolchainFor } from './packaging/toolchain.mjs';
 import { ROOT, runScript, setup, StepError } from './setup.mjs';
 import { compileTests, mochaTests, rustTests } from './suites.mjs';
 import { Tally } from './tally.mjs';
+import { setUpVm } from './vm-setup.mjs';
+import { KERNELS } from './vm/kernel.mjs';
 
 /** Of the usual tests, those that an installed package has to pass on every Node: the command, and sessions of real X11 programs. */
 const INSTALLED_TESTS = ['cli/run', 'cli/serve', 'cli/usage', 'cli/reload', 'x11/libraries'];
 /** The Node of npm that emulated tests run in: the oldest line starts fastest. */
 const [EMULATED_LINE = ''] = NODE_LINES;
+/** Two guests without KVM, in which npm runs. */
+const GUESTS_MINUTES_MAX = 30;
 /** Two builds from nothing, and four that fail. */
 const BUILDS_MINUTES_MAX = 60;
 /** Crates whose tests are about arm64 as much as about x64; the others' are property tests, which take minutes when emulated. */
@@ -48,6 +53,7 @@ const PARTS = {
   'bun-deno': runtimeTests,
   'arm64-addon': arm64AddonTests,
   'arm64-rust': arm64RustTests,
+  'arm64-guest': arm64GuestTests,
 };
 
 /** Without a second build of everything, and with the running Node for the others. */
@@ -76,7 +82,7 @@ await runScript(async () => {
  */
 function nodeTests(line) {
   const node = nodeOf(line, process.arch === 'arm64' ? 'arm64' : 'x64');
-  return withInstalled(node, (command) => {
+  return withCommand(node, (command) => {
     const env = { PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`, TESTED_COMMAND: command };
     return mochaTests(INSTALLED_TESTS.map((name) => `build/${name}.test.js`), { env, node: [node] });
   });
@@ -85,7 +91,7 @@ function nodeTests(line) {
 /** Other runtimes that have Node-API: a few sessions each. */
 function runtimeTests() {
   const [bun, deno] = [npmPackage('@oven/bun-linux-x64', '1'), npmPackage('@deno/linux-x64-glibc', '2')];
-  return withInstalled(process.execPath, (command) => {
+  return withCommand(process.execPath, (command) => {
     const env = { TESTED_BUN: join(bun, 'bin/bun'), TESTED_DENO: join(deno, 'deno'), TESTED_COMMAND: command };
     return mochaTests(['build/pack/runtimes.test.js'], { env });
   });
@@ -97,30 +103,14 @@ function runtimeTests() {
  * @param {string} node to import them with
  * @param {(command: string) => Promise<T>} test gets the path of the installed command
  */
-async function withInstalled(node, test) {
-  const folder = mkdtempSync(join(tmpdir(), 'x11bridge-installed-'));
-  try {
-    return await test(install(folder, node));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/**
- * @param {string} folder
- * @param {string} node
- * @returns {string} the path of the installed command
- */
-function install(folder, node) {
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
-  const platform = `linux-${process.arch}-gnu`;
-  const wanted = readdirSync(ARTIFACTS).filter((file) => file.endsWith('.tgz') && (file.includes(platform) || !file.includes('linux')));
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--silent', ...wanted.map((file) => join(ARTIFACTS, file))], { cwd: folder, stdio: 'inherit' });
-  for (const [name, code] of Object.entries(IMPORTERS)) {
-    writeFileSync(join(folder, name), code);
-    execFileSync(node, [name], { cwd: folder, stdio: 'inherit' });
-  }
-  return join(folder, 'node_modules/x11bridge/dist/cli/main.js');
+function withCommand(node, test) {
+  return withInstalled(ARTIFACTS, process.arch, (folder) => {
+    for (const [name, code] of Object.entries(IMPORTERS)) {
+      writeFileSync(join(folder, name), code);
+      execFileSync(node, [name], { cwd: folder, stdio: 'inherit' });
+    }
+    return test(join(folder, 'node_modules/x11bridge/dist/cli/main.js'));
+  });
 }
 
 /** The tests of the addon alone, for the packed one of arm64 in a Node for arm64. */
@@ -152,4 +142,10 @@ function arm64RustTests() {
   const packages = EMULATED_CRATES.flatMap((name) => ['--package', name]);
   const skipped = NOT_EMULATED.flatMap((name) => ['--skip', name]);
   return rustTests(['--lib', '--bins', '--tests', '--target', platform.triple, ...packages, '--', ...skipped], env);
+}
+
+/** The packed arm64 package in arm64 guests, with pages of 4 and of 16 KiB. */
+async function arm64GuestTests() {
+  await setUpVm(KERNELS.filter(({ arch }) => arch === 'arm64').map(({ name }) => name));
+  return withInstalled(ARTIFACTS, 'arm64', (folder) => mochaTests(['build/pack/arm64-guest.test.js'], { env: { TESTED_FOREIGN_PACKAGE: folder }, minutesMax: GUESTS_MINUTES_MAX }));
 }

@@ -1,6 +1,7 @@
 // `npm run vm:setup`: fetches what `x11bridge vm` needs into a cache outside the repository: QEMU, a kernel, and tools for the guest.
-// `npm run vm:setup -- --all` fetches every kernel that the tests use. All are packages of Debian's, from the mirror that this machine
-// uses itself, with their signatures checked; nothing is installed. What is there already is not fetched again.
+// `npm run vm:setup -- --all` fetches every kernel that the tests use; those for another processor come with a QEMU and a small system
+// for it. All are packages of Debian's, from the mirror that this machine uses itself, with their signatures checked, but for that
+// system's Node and npm, which are from npm's registry; nothing is installed. What is there already is not fetched again.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,11 +10,12 @@ import { argv, env, execPath } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runScript, setup, StepError } from './setup.mjs';
 import { AptFailure } from './apt-tree.mjs';
-import { fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
+import { DEBIAN_ARCH, fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
 import { fetchQemu, SYSTEMS } from './vm/qemu.mjs';
+import { fetchRoot } from './vm/root.mjs';
 
 /** Each goes up when what is made of the packages changes, so that older results aren't used. */
-const RECIPES = { qemu: 1, tools: 1, linux: 2 };
+const RECIPES = { qemu: 1, tools: 1, linux: 2, root: 1 };
 const LOCKED = 'X11BRIDGE_VM_SETUP_LOCKED';
 /** The exit code of the process that holds the lock, when Debian's packages can't be had. */
 const UNAVAILABLE = 75;
@@ -45,11 +47,12 @@ async function setUpLocked(kernels) {
   const cache = vmCacheFolder(env);
   const aptFolder = join(cache, 'apt');
   const manifest = readManifest(cache);
-  const found = { qemu: { ...manifest.qemu }, tools: { ...manifest.tools }, kernels: { ...manifest.kernels } };
+  const found = { qemu: { ...manifest.qemu }, tools: { ...manifest.tools }, kernels: { ...manifest.kernels }, roots: { ...manifest.roots } };
   for (const choice of KERNELS.filter(({ name }) => kernels.includes(name))) {
     const { arch, name } = choice;
     found.qemu[arch] = `${part(cache, 'qemu', arch, (folder) => fetchQemu(SYSTEMS[arch], aptFolder, folder))}/${SYSTEMS[arch].program}`;
     found.tools[arch] = `${part(cache, 'tools', arch, (folder) => fetchTools(arch, aptFolder, folder, cpio))}/tools.cpio`;
+    if (arch !== process.arch) found.roots[arch] = part(cache, 'root', arch, (folder) => fetchRoot(arch, DEBIAN_ARCH[arch], aptFolder, folder));
     found.kernels[name] = { arch, folder: part(cache, 'linux', name, (folder) => fetchKernel(choice, aptFolder, folder, cpio)) };
     writeWhole(manifestPath(cache), JSON.stringify(found, null, 2));
   }
@@ -88,9 +91,10 @@ function part(cache, kind, which, fetch) {
  */
 function isComplete(cache, manifest, kernels) {
   return kernels.every(({ name, arch }) => {
-    const paths = { qemu: manifest.qemu[arch], tools: manifest.tools[arch], linux: manifest.kernels[name]?.folder };
-    const kinds = /** @type {(keyof typeof paths)[]} */ (Object.keys(paths));
-    return kinds.every((kind) => paths[kind]?.split('/')[0]?.endsWith(`-r${RECIPES[kind]}`) && existsSync(join(cache, paths[kind])));
+    /** @type {[keyof typeof RECIPES, string | undefined][]} */
+    const paths = [['qemu', manifest.qemu[arch]], ['tools', manifest.tools[arch]], ['linux', manifest.kernels[name]?.folder]];
+    if (arch !== process.arch) paths.push(['root', manifest.roots[arch]]);
+    return paths.every(([kind, path]) => path?.split('/')[0]?.endsWith(`-r${RECIPES[kind]}`) && existsSync(join(cache, path)));
   });
 }
 

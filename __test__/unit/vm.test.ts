@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { manifestPath, readManifest, vmCacheFolder } from '../../dist/vm/cache.js';
+import { manifestPath, readManifest, vmCacheFolder, type VmManifest } from '../../dist/vm/cache.js';
 import { cpioArchive } from '../../dist/vm/cpio.js';
 import { newEndMark, UntilEndMark } from '../../dist/vm/end-mark.js';
+import { findGuestHalf } from '../../dist/vm/guest-half.js';
 import { machineArguments, type MachineSpec } from '../../dist/vm/machine.js';
 import { resolveVmOptions, type RawVmOptions } from '../../dist/vm/options.js';
 import { findParts } from '../../dist/vm/parts.js';
 import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
-const NONE: RawVmOptions = { qemu: undefined, kernel: undefined, accel: undefined, memory: undefined, cpus: undefined, share: undefined, network: undefined, hostSocket: undefined };
+const NONE: RawVmOptions = { qemu: undefined, kernel: undefined, root: undefined, package: undefined, accel: undefined, memory: undefined, cpus: undefined, share: undefined, network: undefined, hostSocket: undefined };
 
 describe('the options of a guest', () => {
   const problem = (raw: Partial<RawVmOptions>): string => resolveVmOptions({ ...NONE, ...raw }).match(() => '', ({ message }) => message);
@@ -53,7 +55,7 @@ describe('the parts of a guest', () => {
     const cache = vmCacheFolder({ XDG_CACHE_HOME: folder.path });
     mkdirSync(cache, { recursive: true });
     writeFileSync(manifestPath(cache), '{"qemu":');
-    assert.deepEqual(readManifest(cache), { qemu: {}, tools: {}, kernels: {} });
+    assert.deepEqual(readManifest(cache), { qemu: {}, tools: {}, kernels: {}, roots: {} });
   });
 
   it('must include a QEMU that is new enough', () => {
@@ -72,6 +74,57 @@ describe('the parts of a guest', () => {
     assert.match(find(folder.file('absent')), /QEMU can't be started as .*absent .*--qemu/);
     writeFileSync(parts.qemu, '#!/bin/sh\necho "name \\"vhost-user-test-device-pci\\", bus PCI"\n', { mode: 0o755 });
     assert.equal(find(parts.qemu), '');
+  });
+});
+
+describe('a guest with another processor', () => {
+  const OTHER = process.arch === 'x64' ? 'arm64' : 'x64';
+
+  /** A cache with a kernel for it, and a system if there is to be one. */
+  function cacheWith(folder: TemporaryFolder, roots: VmManifest['roots']): NodeJS.ProcessEnv {
+    const env = { XDG_CACHE_HOME: folder.path };
+    const cache = vmCacheFolder(env);
+    mkdirSync(`${cache}/kernel`, { recursive: true });
+    writeFileSync(`${cache}/kernel/vmlinuz`, OTHER === 'x64' ? `${'\0'.repeat(0x202)}HdrS` : '\0'.repeat(0x206));
+    for (const name of ['qemu', 'tools.cpio']) writeFileSync(`${cache}/${name}`, '');
+    const manifest: VmManifest = { qemu: { [OTHER]: 'qemu' }, tools: { [OTHER]: 'tools.cpio' }, kernels: { other: { arch: OTHER, folder: 'kernel' } }, roots };
+    writeFileSync(manifestPath(cache), JSON.stringify(manifest));
+    return env;
+  }
+
+  const find = (raw: Partial<RawVmOptions>, env: NodeJS.ProcessEnv): ReturnType<typeof findParts> => findParts(resolveVmOptions({ ...NONE, kernel: 'other', ...raw })._unsafeUnwrap(), env);
+
+  it('has the system of the cache, or the one that is named', () => {
+    using folder = new TemporaryFolder();
+    const env = cacheWith(folder, { [OTHER]: 'system' });
+    mkdirSync(`${vmCacheFolder(env)}/system`);
+    assert.equal(find({}, env)._unsafeUnwrap().root, `${vmCacheFolder(env)}/system`);
+    assert.equal(find({ root: folder.path }, env)._unsafeUnwrap().root, folder.path);
+    assert.match(find({ root: '/nonexistent' }, env)._unsafeUnwrapErr().message, /^there is no folder \/nonexistent: .* --root$/);
+  });
+
+  it('is told what is missing when there is none, since the files of this machine are of no use to it', () => {
+    using folder = new TemporaryFolder();
+    const { message } = find({}, cacheWith(folder, {}))._unsafeUnwrapErr();
+    assert.match(message, new RegExp(`^a system for ${OTHER} for virtual machines is missing in .*: run "npm run vm:setup -- --all" .*, or name a folder with one by --root$`));
+  });
+
+  it('needs a Node and an x11bridge of its own, each with its remedy', () => {
+    using folder = new TemporaryFolder();
+    const parts = { ...find({ root: folder.path }, cacheWith(folder, {}))._unsafeUnwrap() };
+    const half = (installed?: string): string => findGuestHalf(parts, '/own', installed).match(({ nodeProgram, entry }) => `${nodeProgram} ${entry}`, ({ message }) => message);
+    const put = (path: string): void => {
+      mkdirSync(dirname(folder.file(path)), { recursive: true });
+      writeFileSync(folder.file(path), '');
+    };
+    assert.equal(half(), `there is no Node in ${folder.path}: install one for ${OTHER} there as /usr/local/bin/node or /usr/bin/node`);
+    put('usr/bin/node');
+    assert.match(half(), new RegExp(`^there is no x11bridge in .*: run "npm install --prefix DIR --os=linux --cpu=${OTHER} --libc=glibc x11bridge", and name that folder by --package$`));
+    assert.match(half('/elsewhere'), /^there is no x11bridge in \/elsewhere: run "npm install --prefix \/elsewhere /);
+    put('usr/lib/node_modules/x11bridge/dist/cli/guest.js');
+    assert.equal(half(), '/usr/bin/node /usr/lib/node_modules/x11bridge/dist/cli/guest.js');
+    put('named/node_modules/x11bridge/dist/cli/guest.js');
+    assert.equal(half(folder.file('named')), `/usr/bin/node ${folder.file('named')}/node_modules/x11bridge/dist/cli/guest.js`);
   });
 });
 
@@ -113,7 +166,7 @@ describe('a stream until its mark', () => {
 });
 
 describe("QEMU's arguments", () => {
-  const SPEC: MachineSpec = { arch: 'x64', acceleration: 'tcg', memory: 512, cpus: 1, kernel: '/k', initrd: '/i', shares: [], network: false, terminal: false, device: ['-device', 'ours'] };
+  const SPEC: MachineSpec = { arch: 'x64', acceleration: 'tcg', memory: 512, cpus: 1, kernel: '/k', initrd: '/i', root: '/', shares: [], network: false, terminal: false, device: ['-device', 'ours'] };
 
   it('never let TCG have a single possible processor, and share the memory', () => {
     const text = machineArguments(SPEC).join(' ');

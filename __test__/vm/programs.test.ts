@@ -1,13 +1,13 @@
 // Real programs in a real guest, as a user runs them.
 
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { eventually, finish, Running } from '../support/processes.js';
+import { writeFileSync } from 'node:fs';
+import { finish } from '../support/processes.js';
 import { clientProgram } from '../x11/support/attack.js';
 import { comparableQueries, withoutHidden } from '../x11/support/queries.js';
+import { assertCopiedIn, assertCopiedOut } from './support/clipboard.js';
 import { HIDDEN, STOPPED_CLOCK } from './support/expectations.js';
-import { inOneGuest, type GuestPlace } from './support/place.js';
+import { inOneGuest } from './support/place.js';
 import { assertSamePicture } from './support/pictures.js';
 
 const CLIPBOARD_MEBIBYTES = 16;
@@ -35,23 +35,9 @@ inOneGuest('programs in a guest', [], (place) => {
     await assertSamePicture(place, { program: 'zenity', args, edges: 1000 });
   });
 
-  it(`xclip in the guest gives ${CLIPBOARD_MEBIBYTES} MiB to one outside`, async () => {
-    const source = newSource(place);
-    const copying = await place.guest.start('xclip', ['-quiet', '-verbose', '-selection', 'clipboard', '-loops', '1', '-in', source]);
-    await eventually('xclip owns the selection', () => copying.stderr.includes('Waiting for'));
-    assert.equal(await pasteOutside(place), digest(source));
-    assert.equal((await copying.finished()).code, 0);
-  });
+  it(`xclip in the guest gives ${CLIPBOARD_MEBIBYTES} MiB to one outside`, () => assertCopiedOut(place, CLIPBOARD_MEBIBYTES));
 
-  it(`xclip outside gives ${CLIPBOARD_MEBIBYTES} MiB to one in the guest`, async () => {
-    const source = newSource(place);
-    const args = ['-quiet', '-verbose', '-selection', 'clipboard', '-loops', '1', '-in', source];
-    await using copying = new Running('xclip', args, { env: place.env(place.host), limitMs: 100_000 });
-    await copying.untilOutput(/Waiting for/, 'stderr');
-    const { stdout, stderr } = await place.guest.run('xclip -selection clipboard -out | sha256sum');
-    assert.equal(stdout.split(' ')[0], digest(source), stderr);
-    assert.equal((await copying.finished()).code, 0);
-  });
+  it(`xclip outside gives ${CLIPBOARD_MEBIBYTES} MiB to one in the guest`, () => assertCopiedIn(place, CLIPBOARD_MEBIBYTES));
 
   it('50 clients at once all work', async () => {
     const { stdout, stderr } = await place.guest.run(`'${clientProgram('x11-attack')}' crowd --count 50`);
@@ -70,22 +56,3 @@ inOneGuest('programs in a guest', [], (place) => {
     assert.equal(code, 0, stderr);
   });
 });
-
-function newSource(place: GuestPlace): string {
-  const path = place.guest.file('source');
-  writeFileSync(path, randomBytes(CLIPBOARD_MEBIBYTES << 19).toString('hex'));
-  return path;
-}
-
-async function pasteOutside(place: GuestPlace): Promise<string> {
-  const target = place.guest.file('target');
-  const output = openSync(target, 'w');
-  const { code, stderr } = await finish('xclip', ['-selection', 'clipboard', '-out'], { env: place.env(place.host), stdio: ['ignore', output, 'pipe'], limitMs: 100_000 });
-  closeSync(output);
-  assert.equal(code, 0, stderr);
-  return digest(target);
-}
-
-function digest(path: string): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
-}

@@ -24,7 +24,7 @@ export const KERNELS = [
 ];
 
 /** Debian's names of processors. */
-const DEBIAN_ARCH = /** @type {const} */ ({ x64: 'amd64', arm64: 'arm64' });
+export const DEBIAN_ARCH = /** @type {const} */ ({ x64: 'amd64', arm64: 'arm64' });
 
 /** @typedef {typeof import('../../dist/vm/cpio.js')} Cpio */
 

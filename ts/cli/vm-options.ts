@@ -9,6 +9,8 @@ export interface VmInvocation extends Invocation {
   readonly interactive?: boolean;
   readonly qemu?: string;
   readonly kernel?: string;
+  readonly root?: string;
+  readonly package?: string;
   readonly accel?: string;
   readonly memory?: string;
   readonly cpus?: string;
@@ -22,7 +24,9 @@ export function withVmOptions(command: Command): Command {
   return command
     .option('--interactive', 'run your shell instead of COMMAND')
     .option('--qemu <PATH>', 'QEMU 11.1 or newer (default: the one that npm run vm:setup fetches)')
-    .option('--kernel <PATH>', "kernel's image, or folder with the file vmlinuz; modules.cpio beside it has its modules (default: the one that npm run vm:setup fetches)")
+    .option('--kernel <PATH>', "kernel's image, or folder with the file vmlinuz; modules.cpio beside it has its modules; or the name of one that npm run vm:setup fetches (default: 6.12)")
+    .option('--root <DIR>', "files of the guest, which have to include Node (default: this machine's; for another processor those that npm run vm:setup fetches)")
+    .option('--package <DIR>', "folder into which npm has installed x11bridge for the guest's processor (default: this x11bridge, or the one that is installed in --root)")
     .addOption(new Option('--accel <auto|kvm|tcg>', 'how the guest gets its processors (default: auto, KVM where it really boots the guest)'))
     .option('--memory <MIB>', 'memory of the guest (default: 1024)')
     .option('--cpus <N>', 'processors of the guest (default: as many as here, up to 4)')
@@ -36,6 +40,6 @@ function collect(value: string, before: readonly string[] = []): readonly string
 }
 
 /** Takes them out of all that were given. */
-export function vmOptionsOf({ qemu, kernel, accel, memory, cpus, share, network, hostSocket }: VmInvocation): RawVmOptions {
-  return { qemu, kernel, accel, memory, cpus, share, network, hostSocket };
+export function vmOptionsOf({ qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket }: VmInvocation): RawVmOptions {
+  return { qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket };
 }

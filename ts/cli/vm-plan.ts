@@ -10,6 +10,7 @@ import { failure, type BridgeError } from '../errors.js';
 import { chooseAcceleration } from '../vm/acceleration.js';
 import { newEndMark } from '../vm/end-mark.js';
 import { guestFiles, type GuestConfig, type TerminalSize } from '../vm/guest-files.js';
+import { findGuestHalf } from '../vm/guest-half.js';
 import type { GuestPlan } from '../vm/guest.js';
 import { resolveVmOptions, type VmOptions } from '../vm/options.js';
 import { findParts } from '../vm/parts.js';
@@ -65,17 +66,19 @@ export function needsHostHalf({ settings }: Wish): boolean {
  */
 export async function planGuest(wish: Wish, device: readonly string[], reporter: Reporter): Promise<Result<GuestPlan, BridgeError>> {
   const { options } = wish;
-  const parts = findParts(options, process.env);
-  if (parts.isErr()) return err(parts.error);
-  const { acceleration, reason } = await chooseAcceleration(options.acceleration, parts.value);
+  const found = findParts(options, process.env).andThen((parts) => findGuestHalf(parts, GUEST_ENTRY, options.package).map((half) => ({ parts, half })));
+  if (found.isErr()) return err(found.error);
+  const { parts, half } = found.value;
+  const { acceleration, reason } = await chooseAcceleration(options.acceleration, parts);
   reporter.log('info', `the guest runs with ${acceleration.toUpperCase()}: ${reason}`);
   const size = terminalSize();
   const terminal = size && { ...size, stderr: process.stderr.isTTY };
   const endMark = newEndMark();
-  const { memory, cpus, shares, network } = options;
-  const guest = { nodeProgram: process.execPath, entry: GUEST_ENTRY, endMark, terminal, shares, network };
+  const { memory, cpus, network } = options;
+  const shares = [...options.shares, ...half.shares];
+  const guest = { ...half, endMark, terminal, shares, network };
   return ok({
-    parts: parts.value,
+    parts,
     machine: { acceleration, memory, cpus, shares, network, terminal: terminal !== undefined, device },
     files: guestFiles(guest, guestConfig(wish)),
     endMark,

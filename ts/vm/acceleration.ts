@@ -87,7 +87,7 @@ async function bootsUnderKvm(parts: GuestParts): Promise<boolean> {
     const initrd = join(folder, 'initrd');
     writeFileSync(initrd, Buffer.concat([readFileSync(parts.tools), probeFiles()]));
     const machine = { acceleration: 'kvm', memory: 256, cpus: 1, shares: [], network: false, terminal: false, device: [] } as const;
-    const args = machineArguments({ ...machine, arch: parts.arch, kernel: parts.kernel, initrd });
+    const args = machineArguments({ ...machine, arch: parts.arch, kernel: parts.kernel, root: parts.root, initrd });
     const streams = Object.values(DESCRIPTORS).map(() => 'pipe' as const);
     const qemu = spawn(parts.qemu, args, { stdio: ['ignore', 'ignore', 'pipe', ...streams], timeout: PROBE_LIMIT_MS, killSignal: 'SIGKILL' });
     let said = '';

@@ -15,9 +15,11 @@ export interface VmManifest {
   readonly tools: Partial<Record<GuestArch, string>>;
   /** Folders of kernels, by the name that people choose them by. */
   readonly kernels: Readonly<Record<string, { readonly arch: GuestArch; readonly folder: string }>>;
+  /** Folders with the files of a whole system, for guests with another processor than this machine's. */
+  readonly roots: Partial<Record<GuestArch, string>>;
 }
 
-const NOTHING: VmManifest = { qemu: {}, tools: {}, kernels: {} };
+const NOTHING: VmManifest = { qemu: {}, tools: {}, kernels: {}, roots: {} };
 
 /** The folder of the cache, whether it is there or not. */
 export function vmCacheFolder(env: NodeJS.ProcessEnv): string {

@@ -26,7 +26,7 @@ export interface GuestStreams {
 /** A guest to start. */
 export interface GuestPlan {
   readonly parts: GuestParts;
-  readonly machine: Omit<MachineSpec, 'arch' | 'kernel' | 'initrd'>;
+  readonly machine: Omit<MachineSpec, 'arch' | 'kernel' | 'initrd' | 'root'>;
   /** The archive that guest-files.ts makes. */
   readonly files: Uint8Array;
   readonly endMark: string;
@@ -150,7 +150,7 @@ export class Guest {
 function startQemu({ parts, machine, files }: GuestPlan, folder: string): ChildProcess {
   const initrd = join(folder, 'initrd');
   writeFileSync(initrd, Buffer.concat([readFileSync(parts.tools), ...(parts.modules === undefined ? [] : [readFileSync(parts.modules)]), files]), { mode: 0o600 });
-  const args = machineArguments({ ...machine, arch: parts.arch, kernel: parts.kernel, initrd });
+  const args = machineArguments({ ...machine, arch: parts.arch, kernel: parts.kernel, root: parts.root, initrd });
   const streams = Object.values(DESCRIPTORS).map(() => 'pipe' as const);
   // In a session of its own: what a terminal sends to its foreground group is for the program in the guest.
   return spawn(parts.qemu, args, { stdio: ['ignore', 'ignore', 'pipe', ...streams], detached: true });

@@ -49,6 +49,9 @@ mount -t tmpfs -o mode=755 upper /upper
 mkdir /upper/files /upper/work
 mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work overlay /root || mount --bind /lower /root
 
+# A root of one's own may have been made without them.
+mkdir -p /root/dev /root/proc /root/sys /root/run
+[ -d /root/tmp ] || mkdir -m 1777 /root/tmp
 mount --bind /dev /root/dev
 for link in fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -sf "/proc/self/\${link#*:}" "/root/dev/\${link%:*}"; done
 mkdir -p /root/dev/pts /root/dev/shm

@@ -19,6 +19,8 @@ export interface MachineSpec {
   readonly cpus: number;
   readonly kernel: string;
   readonly initrd: string;
+  /** The folder whose files are the guest's. */
+  readonly root: string;
   readonly shares: readonly Share[];
   readonly network: boolean;
   readonly terminal: boolean;
@@ -44,7 +46,7 @@ export function machineArguments(spec: MachineSpec): string[] {
     '-append',
     `console=${BOARDS[spec.arch].console} quiet loglevel=4 panic=-1`,
     ...ports(spec),
-    ...folder('root', '/', ROOT_TAG, false),
+    ...folder('root', spec.root, ROOT_TAG, false),
     ...spec.shares.flatMap(({ path, writable }, index) => folder(`share${index}`, path, shareTag(index), writable)),
     ...(spec.network ? ['-netdev', 'user,id=net', '-device', 'virtio-net-pci,netdev=net,romfile='] : []),
     ...spec.device,

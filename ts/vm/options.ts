@@ -11,6 +11,8 @@ import type { Acceleration } from './machine.js';
 export interface RawVmOptions {
   readonly qemu: string | undefined;
   readonly kernel: string | undefined;
+  readonly root: string | undefined;
+  readonly package: string | undefined;
   readonly accel: string | undefined;
   readonly memory: string | undefined;
   readonly cpus: string | undefined;
@@ -23,8 +25,12 @@ export interface RawVmOptions {
 export interface VmOptions {
   /** The path of a QEMU, or a name on the PATH; undefined: the one in the cache. */
   readonly qemu: string | undefined;
-  /** The path of a kernel's image or of a folder with one; undefined: the one in the cache. */
+  /** The path of a kernel's image or of a folder with one, or the name of one in the cache; undefined: the usual one there. */
   readonly kernel: string | undefined;
+  /** The absolute path of a folder with the files of a system; undefined: this machine's, or those in the cache for another processor. */
+  readonly root: string | undefined;
+  /** The absolute path of a folder into which npm has installed x11bridge; undefined: that of the root, or this one. */
+  readonly package: string | undefined;
   /** undefined: KVM where it works, else TCG. */
   readonly acceleration: Acceleration | undefined;
   /** in MiB */
@@ -47,6 +53,8 @@ export function resolveVmOptions(raw: RawVmOptions): Result<VmOptions, BridgeErr
     return ok({
       qemu: raw.qemu,
       kernel: raw.kernel,
+      root: raw.root && resolve(raw.root),
+      package: raw.package && resolve(raw.package),
       acceleration: yield* acceleration(raw.accel),
       memory: yield* integer('--memory', raw.memory, MEMORY.usual, MEMORY.min, MEMORY.max),
       cpus: yield* integer('--cpus', raw.cpus, Math.min(4, availableParallelism()), 1, CPUS_MAX),

@@ -16,6 +16,8 @@ export interface GuestParts {
   /** undefined: the kernel has everything built in. */
   readonly modules: string | undefined;
   readonly tools: string;
+  /** The folder whose files are the guest's. */
+  readonly root: string;
   /** Where results may be remembered; perhaps it isn't there. */
   readonly cache: string;
 }
@@ -28,20 +30,22 @@ const USUAL_KERNEL: Readonly<Record<string, string>> = { x64: '6.12', arm64: '6.
 /** A guard: QEMU lists its devices in much less. */
 const LIST_LIMIT_MS = 20_000;
 const REMEDY = 'run "npm run vm:setup" in a checkout of x11bridge';
+/** For what is only needed by guests with another processor. */
+const REMEDY_FOREIGN = REMEDY.replace('vm:setup', 'vm:setup -- --all');
 
 /** Finds the parts, in the cache where no option names another. */
-export function findParts({ qemu, kernel }: VmOptions, env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
+export function findParts({ qemu, kernel, root }: VmOptions, env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
   const cache = vmCacheFolder(env);
   const manifest = readManifest(cache);
   return safeTry(function* () {
-    const chosen = yield* kernel === undefined ? usualKernel(cache, manifest) : namedKernel(kernel);
-    if (chosen.arch !== process.arch) {
-      return err(failure('vm-missing', `the kernel ${chosen.image} is for ${chosen.arch}, but this machine's programs are for ${process.arch}: name another one with --kernel`));
-    }
-    const tools = yield* part(cache, manifest.tools[chosen.arch], 'the tools for the guest');
-    const program = yield* qemu === undefined ? part(cache, manifest.qemu[chosen.arch], 'QEMU', ', or name one with --qemu') : checkedQemu(qemu);
+    const chosen = yield* kernel === undefined ? usualKernel(cache, manifest) : namedKernel(kernel, cache, manifest);
+    const { arch } = chosen;
+    const remedy = arch === process.arch ? REMEDY : REMEDY_FOREIGN;
+    const tools = yield* part(cache, manifest.tools[arch], 'the tools for the guest', '', remedy);
+    const program = yield* qemu === undefined ? part(cache, manifest.qemu[arch], `QEMU for ${arch}`, ', or name one with --qemu', remedy) : checkedQemu(qemu);
     const modules = join(dirname(chosen.image), 'modules.cpio');
-    return ok({ arch: chosen.arch, qemu: program, kernel: chosen.image, modules: existsSync(modules) ? modules : undefined, tools, cache });
+    const files = yield* root === undefined ? usualRoot(arch, cache, manifest) : namedRoot(root);
+    return ok({ arch, qemu: program, kernel: chosen.image, modules: existsSync(modules) ? modules : undefined, tools, root: files, cache });
   });
 }
 
@@ -55,15 +59,28 @@ function usualKernel(cache: string, manifest: VmManifest): Result<Kernel, Bridge
   return part(cache, folder && join(folder, 'vmlinuz'), 'a kernel', ', or name one with --kernel').andThen(kernelOf);
 }
 
-function part(cache: string, path: string | undefined, what: string, otherwise = ''): Result<string, BridgeError> {
+function part(cache: string, path: string | undefined, what: string, otherwise = '', remedy = REMEDY): Result<string, BridgeError> {
   const whole = path && join(cache, path);
-  return whole && existsSync(whole) ? ok(whole) : err(failure('vm-missing', `${what} for virtual machines is missing in ${cache}: ${REMEDY}${otherwise}`));
+  return whole && existsSync(whole) ? ok(whole) : err(failure('vm-missing', `${what} for virtual machines is missing in ${cache}: ${remedy}${otherwise}`));
 }
 
-function namedKernel(path: string): Result<Kernel, BridgeError> {
+/** @param name a path, or what it is called in the cache */
+function namedKernel(name: string, cache: string, { kernels }: VmManifest): Result<Kernel, BridgeError> {
+  const fetched = Object.hasOwn(kernels, name) ? kernels[name] : undefined;
+  const path = fetched === undefined ? name : join(cache, fetched.folder);
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return err(failure('vm-missing', `there is no kernel ${path}: name its image, or a folder with the file vmlinuz`));
+  if (stats === undefined) return err(failure('vm-missing', `there is no kernel ${path}: name its image, a folder with the file vmlinuz, or one of those that "npm run vm:setup -- --all" fetches`));
   return kernelOf(stats.isDirectory() ? join(path, 'vmlinuz') : path);
+}
+
+/** This machine's files are of use only to guests with its processor. */
+function usualRoot(arch: GuestArch, cache: string, { roots }: VmManifest): Result<string, BridgeError> {
+  return arch === process.arch ? ok('/') : part(cache, roots[arch], `a system for ${arch}`, ', or name a folder with one by --root', REMEDY_FOREIGN);
+}
+
+function namedRoot(path: string): Result<string, BridgeError> {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return isFolder ? ok(path) : err(failure('vm-missing', `there is no folder ${path}: name one with the files of a system by --root`));
 }
 
 /** Kernels for x64 have a mark in their header; of those that we can start, the others are for arm64. */

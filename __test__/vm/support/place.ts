@@ -5,8 +5,8 @@ import { startXvfb, type Xvfb } from '../../support/xvfb.js';
 import { clientEnv } from '../../x11/support/stage.js';
 import { TestGuest } from './guest.js';
 
-/** Booting, on a machine without KVM that has other things to do. */
-export const BOOT_LIMIT_MS = 120_000;
+/** Booting, also of another processor, on a machine without KVM that has other things to do. */
+export const BOOT_LIMIT_MS = 240_000;
 
 export class GuestPlace {
   #parts: { host: Xvfb; direct: Xvfb; guest: TestGuest } | undefined;
