@@ -189,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_regions_is_limited() {
+        let mut memory = Memory::default();
+        let region = |number| VhostUserMemoryRegion::new(number * PAGE, PAGE, 0, 0);
+        let numbers = (0_u64..).take(REGIONS_MAX);
+        numbers.for_each(|number| memory.add(&region(number), file(PAGE)).unwrap());
+        assert_eq!(memory.add(&region(REGIONS_MAX as u64), file(PAGE)), Err(Errno::NOSPC));
+        memory.remove(0, PAGE).unwrap();
+        assert_eq!(memory.add(&region(REGIONS_MAX as u64), file(PAGE)), Ok(()));
+    }
+
+    #[test]
     fn regions_come_and_go_but_never_overlap() {
         let mut memory = memory();
         let overlapping = VhostUserMemoryRegion::new(PAGE, PAGE, 0, 0);
