@@ -1,7 +1,7 @@
 // A lab for the demo and the benchmark: X servers, bridges and clients that all end when the script does, also on Ctrl-C.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,8 +62,8 @@ export class Lab {
     const cookie = randomBytes(16);
     const authority = join(this.dir, `server-${cookie.toString('hex')}`);
     writeFileSync(authority, authorityEntry('', cookie), { mode: 0o600 });
-    // -noreset: otherwise the server starts anew, and drops who is just connecting, whenever its last client leaves.
-    const args = ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp', '-noreset', '-auth', authority];
+    // A number that nobody else takes: one that another server is just giving up loses its socket by that. -noreset: otherwise the server starts anew, and drops who is just connecting, whenever its last client leaves.
+    const args = [`:${randomInt(20_000, 59_000)}`, '-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp', '-noreset', '-auth', authority];
     const env = dri3 ? { LD_PRELOAD: join(SHIMS, 'server.so') } : {};
     const child = this.start('Xvfb', args, { env, stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
     const number = await firstLine(child, child.stdio[3], 'Xvfb');

@@ -1,8 +1,8 @@
-// X servers of the tests' own, on display numbers that the servers choose.
+// X servers of the tests' own.
 
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { ROOT } from './command.js';
+import { ROOT, unusedDisplay } from './command.js';
 import { finish, Running } from './processes.js';
 import { TemporaryFolder } from './temporary.js';
 
@@ -77,8 +77,9 @@ function serverEnv({ dri3 = false }: XvfbOptions): NodeJS.ProcessEnv {
 
 function xvfbArguments({ screen = '1280x1024x24', args = [] }: XvfbOptions, xauthority: string | undefined): string[] {
   const auth = xauthority === undefined ? ['-ac'] : ['-auth', xauthority];
+  // Servers that choose their number themselves take one that another is just giving up, whose last step is to remove the socket.
   // Without -noreset the server forgets everything when its last client leaves.
-  return ['-displayfd', '3', '-screen', '0', screen, '-nolisten', 'tcp', '-noreset', ...auth, ...args];
+  return [unusedDisplay(), '-displayfd', '3', '-screen', '0', screen, '-nolisten', 'tcp', '-noreset', ...auth, ...args];
 }
 
 async function addCookie(file: string | undefined, display: string, cookie: string | undefined): Promise<void> {
