@@ -16,6 +16,7 @@
 
 pub mod blob;
 pub mod buffer;
+mod copying;
 pub mod futex_page;
 pub mod futex_ring;
 pub mod inherited;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, SealFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -52,6 +52,16 @@ impl SharedMap {
             return Err(Errno::INVAL);
         }
         Self::map_present(file, offset, len)
+    }
+
+    /// Maps the first `len` bytes of a device's buffer, or of another file whose position nobody uses: buffers tell their
+    /// size by that alone. As [`SharedMap::map`].
+    pub fn map_buffer(file: BorrowedFd<'_>, len: usize) -> Result<Self, Errno> {
+        let size = rustix::fs::seek(file, SeekFrom::End(0))?;
+        if len == 0 || size < len as u64 {
+            return Err(Errno::INVAL);
+        }
+        Self::map_present(file, 0, len)
     }
 
     /// Maps `len` bytes, above zero, from `offset` on. The caller knows that the file or the device has them.
@@ -299,6 +309,8 @@ mod tests {
         let (_map, memfd) = SharedMap::create(4096).unwrap();
         assert_eq!(SharedMap::map(memfd.as_fd(), 4097).unwrap_err(), Errno::INVAL);
         assert_eq!(SharedMap::map(memfd.as_fd(), 0).unwrap_err(), Errno::INVAL);
+        assert_eq!(SharedMap::map_buffer(memfd.as_fd(), 4097).unwrap_err(), Errno::INVAL);
+        assert_eq!(SharedMap::map_buffer(memfd.as_fd(), 4096).unwrap().len(), 4096);
         assert_eq!(SharedMap::map_at(memfd.as_fd(), 4096, 1).unwrap_err(), Errno::INVAL);
         assert_eq!(SharedMap::map_at(memfd.as_fd(), u64::MAX, 2).unwrap_err(), Errno::INVAL);
         assert_eq!(rustix::fs::ftruncate(&memfd, 0), Err(Errno::PERM));

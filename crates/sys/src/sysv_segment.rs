@@ -1,6 +1,7 @@
 //! System V shared memory that a client of ours made: attached, and copied to and from files by the kernel.
 //!
-//! The client writes to it whenever it likes. So nothing here reads it but the kernel, by `pwrite` and `pread`.
+//! The client writes to it whenever it likes. So nothing here reads it but the kernel, by `pwrite` and `pread`; the module
+//! `copying` has what goes to and from mappings.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
@@ -18,7 +19,7 @@ pub struct SysvSegment {
     writable: bool,
 }
 
-// SAFETY: the mapping belongs to the value, stays where it is until the drop, and only the kernel reaches into it.
+// SAFETY: the mapping belongs to the value, stays where it is until the drop, and only the kernel and atomics reach into it.
 unsafe impl Send for SysvSegment {}
 
 /// Who may do what with a segment, as the kernel has it.
@@ -69,6 +70,16 @@ impl SysvSegment {
     /// Bytes that were asked for when it was made.
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Its first byte.
+    pub(crate) const fn as_ptr(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// Whether it could be attached for writing.
+    pub(crate) const fn is_writable(&self) -> bool {
+        self.writable
     }
 
     /// Always false: there are no empty segments.

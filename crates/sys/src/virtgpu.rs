@@ -3,6 +3,8 @@
 //!
 //! The `drm` crates know the calls that all drivers share, and none of these; what they would save is [`Node::driver`].
 
+mod gem;
+
 use std::ffi::c_char;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -12,6 +14,8 @@ use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 
 use crate::SharedMap;
+
+pub use self::gem::{BlobMem, Buffer};
 
 /// Where the ioctls of drivers begin.
 const DRIVER_BASE: u8 = 0x40;
@@ -45,6 +49,8 @@ pub enum Param {
     Features3d = 1,
     /// Whether blobs can be made: 0 or 1.
     ResourceBlob = 3,
+    /// Whether the host can show its memory to the guest: 0 or 1.
+    HostVisible = 4,
     /// Whether a context can be given a capset: 0 or 1.
     ContextInit = 6,
     /// Bit `1 << id` for each capset that the host offers.
