@@ -46,6 +46,7 @@ impl Downlink {
             mark.offset += self.ready;
         }
         self.ready += forward;
+        self.leave_out();
         Ok(())
     }
 
@@ -101,13 +102,22 @@ impl Downlink {
             let start = self.start;
             if !self.marks.is_empty() {
                 self.marks.retain(|mark| mark.offset >= start);
+                self.leave_out();
             }
         }
         Ok(outcome)
     }
 
     fn piece(&self) -> Range<usize> {
-        let next_mark = self.marks.iter().map(|mark| mark.offset).find(|offset| *offset > self.start);
-        self.start..next_mark.unwrap_or(self.ready)
+        let next = self.marks.iter().find(|mark| mark.offset > self.start);
+        self.start..next.map_or(self.ready, |mark| mark.offset - mark.skip)
+    }
+
+    /// Steps over bytes that were a reply's, and are none any more.
+    fn leave_out(&mut self) {
+        let start = self.start;
+        if let Some(mark) = self.marks.iter().find(|mark| mark.skip > 0 && mark.offset - mark.skip == start) {
+            self.start = mark.offset;
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct LiveOptions {
 /// Whether clients are offered DRI3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dri3 {
-    /// Where the channel carries buffers; else clients render in software at once.
+    /// Where clients find a device whose buffers the channel carries; else they render in software at once.
     Auto,
     /// Always; where that can't be, there is no bridge.
     On,
@@ -106,6 +106,9 @@ impl LiveOptions {
                 "DRI3 passes file descriptors, which the way to {route} can't carry; leave dri3 at auto"
             );
             return Err(Error::InvalidOption { why });
+        }
+        if self.dri3 == Dri3::Auto && !route.offers_dri3() {
+            self.dri3 = Dri3::Off;
         }
         self.policy = self.policy.filter(|policy| !policy.only_elsewhere() || route.leads_elsewhere());
         Ok(self)

@@ -1,47 +1,114 @@
-//! System V segments of MIT-SHM, each with the file that the X server attaches in its place.
+//! Segments of MIT-SHM that the X server can't attach, each with what it attaches in its place.
 
 use std::fs;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{
+    FileType, MemfdFlags, OFlags, SealFlags, fcntl_get_seals, fcntl_getfl, fstat, ftruncate, memfd_create,
+};
+use rustix::io::Errno;
 use session::{Action, Attach};
-use sys::SysvSegment;
 use sys::peer::Peer;
 use sys::sysv_segment::Permissions;
+use sys::{SharedMap, SysvSegment};
+
+const WRITE_SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::FUTURE_WRITE);
 
 /// Bytes of all System V segments of a client at once at most. A picture of 8K has 133 MB; a segment's size costs its
 /// maker nothing (`SHM_NORESERVE`), while here a request of a few bytes may have all of it copied.
 const BYTES_MAX: usize = 1 << 30;
 
+/// A client's memory, and what the server attaches in its place.
+#[derive(Debug)]
+enum Memory {
+    /// A System V segment, and a file.
+    SegmentInFile(SysvSegment, OwnedFd),
+    /// A System V segment, and memory of the server's machine.
+    Segment(SysvSegment, SharedMap),
+    /// A file, and memory of the server's machine.
+    File(OwnedFd, SharedMap),
+}
+
 #[derive(Debug)]
 struct Shared {
     key: u64,
-    segment: SysvSegment,
-    file: OwnedFd,
+    bytes: usize,
+    memory: Memory,
 }
+
+/// Where the server finds what stands for a client's memory.
+pub(crate) enum Place {
+    /// In any file of this machine.
+    Files,
+    /// In this memory of its own machine.
+    Memory(OwnedFd, SharedMap),
+    /// Nowhere: there is none left.
+    Nowhere,
+}
+
+/// The client has no right to write to its own file.
+#[derive(Debug)]
+pub(crate) struct Denied;
 
 /// The segments of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Segments(Vec<Shared>);
 
 impl Segments {
-    /// Attaches a segment for the client at the other end of `socket`, and returns a file of its size; `None` where the
-    /// client has no right to it, there is none, or the client's segments together were too large.
-    pub(crate) fn attach(&mut self, socket: &OwnedFd, attach: Attach) -> Option<OwnedFd> {
+    /// Attaches a System V segment for the client at the other end of `socket`, and returns a file of its size; `None` where
+    /// the client has no right to it, there is none, or the client's segments together were too large. `memory` makes some
+    /// of the server's machine, where a file of this one does not do.
+    pub(crate) fn attach(
+        &mut self,
+        socket: &OwnedFd,
+        attach: Attach,
+        number: u32,
+        memory: impl FnOnce(usize) -> Place,
+    ) -> Option<OwnedFd> {
         let client = Peer::of(socket).ok()?;
         if !shares_segments_with(client.pid) {
             return None;
         }
-        let (segment, permissions) = SysvSegment::attach(attach.number.cast_signed()).ok()?;
-        let held = self.0.iter().map(|shared| shared.segment.len());
-        if !may(&client, &permissions, attach.read_only) || !fit(held.chain([segment.len()])) {
+        let (segment, permissions) = SysvSegment::attach(number.cast_signed()).ok()?;
+        let bytes = segment.len();
+        if !may(&client, &permissions, attach.read_only) || !self.has_room(bytes) {
             return None;
         }
-        let file = memfd_create(c"x11bridge-segment", MemfdFlags::CLOEXEC).ok()?;
-        ftruncate(&file, segment.len() as u64).ok()?;
-        let theirs = file.try_clone().ok()?;
-        self.0.push(Shared { key: attach.key, segment, file });
+        let (theirs, memory) = match memory(bytes) {
+            Place::Files => {
+                let file = memfd_create(c"x11bridge-segment", MemfdFlags::CLOEXEC).ok()?;
+                ftruncate(&file, bytes as u64).ok()?;
+                (file.try_clone().ok()?, Memory::SegmentInFile(segment, file))
+            }
+            Place::Memory(theirs, map) => (theirs, Memory::Segment(segment, map)),
+            Place::Nowhere => return None,
+        };
+        self.0.push(Shared { key: attach.key, bytes, memory });
         Some(theirs)
+    }
+
+    /// The same for a file that the client sent. `None` for one without a size as well.
+    pub(crate) fn attach_file(
+        &mut self,
+        file: OwnedFd,
+        attach: Attach,
+        memory: impl FnOnce(usize) -> Place,
+    ) -> Result<Option<OwnedFd>, Denied> {
+        let Some(bytes) = size_of(&file) else { return Ok(None) };
+        if !may_map(&file, attach.read_only) {
+            return Err(Denied);
+        }
+        if !self.has_room(bytes) {
+            return Ok(None);
+        }
+        let Place::Memory(theirs, map) = memory(bytes) else { return Ok(None) };
+        self.0.push(Shared { key: attach.key, bytes, memory: Memory::File(file, map) });
+        Ok(Some(theirs))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        fit(self.0.iter().map(|shared| shared.bytes).chain([bytes]))
     }
 
     /// Carries out what a session asks for. What can't be copied stays as it is, as with memory that somebody has taken
@@ -50,16 +117,52 @@ impl Segments {
         let find = |wanted: &u64| self.0.iter().find(|shared| shared.key == *wanted);
         match action {
             Action::ToServer { key, range } => {
-                let copied = find(key).map(|shared| shared.segment.copy_to(&shared.file, range.clone()));
-                debug_assert!(copied.is_none_or(|copied| copied.is_ok()));
+                let _ = find(key).map(|shared| shared.memory.to_server(range.clone()));
             }
             Action::ToClient { key, range } => {
-                let copied = find(key).map(|shared| shared.segment.copy_from(&shared.file, range.clone()));
-                debug_assert!(copied.is_none_or(|copied| copied.is_ok()));
+                let _ = find(key).map(|shared| shared.memory.to_client(range.clone(), shared.bytes));
             }
             Action::Forget { key } => self.0.retain(|shared| shared.key != *key),
         }
     }
+}
+
+impl Memory {
+    fn to_server(&self, range: Range<u64>) -> Result<(), Errno> {
+        match self {
+            Self::SegmentInFile(segment, file) => segment.copy_to(file, range),
+            Self::Segment(segment, map) => {
+                segment.copy_to_map(map, range);
+                Ok(())
+            }
+            Self::File(file, map) => map.copy_from_file(file, range),
+        }
+    }
+
+    fn to_client(&self, range: Range<u64>, bytes: usize) -> Result<(), Errno> {
+        match self {
+            Self::SegmentInFile(segment, file) => segment.copy_from(file, range),
+            Self::Segment(segment, map) => segment.copy_from_map(map, range),
+            // The file's own end is no later than that, unless the client has cut it off.
+            Self::File(file, map) => map.copy_to_file(file, range.start..range.end.min(bytes as u64)),
+        }
+    }
+}
+
+/// Bytes of a file that can be mapped; `None` for what has no size, such as a pipe.
+fn size_of(file: &OwnedFd) -> Option<usize> {
+    let status = fstat(file).ok()?;
+    usize::try_from(status.st_size).ok().filter(|bytes| *bytes > 0)
+}
+
+/// Whether a process with this descriptor could map it: it is a file, opened for what is wanted.
+fn may_map(file: &OwnedFd, read_only: bool) -> bool {
+    let is_file =
+        fstat(file).is_ok_and(|status| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
+    let mode = fcntl_getfl(file).map(|flags| flags & OFlags::RWMODE);
+    let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.intersects(WRITE_SEALS));
+    let writable = mode == Ok(OFlags::RDWR) && !sealed;
+    is_file && (writable || read_only && mode != Ok(OFlags::WRONLY))
 }
 
 /// Whether segments of these sizes are no more than one client may have.

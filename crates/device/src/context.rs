@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use cross_domain::dialect::x11bridge::Stage;
 use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
+use cross_domain::dialect::x11bridge::{FEATURE_MEMORY, Stage};
 use cross_domain::{
     CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, QUERY_RING, RING_BYTES,
     channel,
@@ -93,6 +93,8 @@ pub struct Context {
     /// Fences that are relayed, from the first on.
     fences: Option<Fences>,
     notifier: Option<FenceNotifier>,
+    /// Whether the guest is another machine, which files have to be mapped for.
+    is_remote: bool,
     traffic: Traffic,
 }
 
@@ -112,12 +114,15 @@ impl Context {
             supported_channels: 1 << channel::X11,
             supports_dmabuf: false,
             supports_external_gpu_memory: false,
-            extension: Some(Extension { features: FEATURE_FENCES, ..Extension::new(ring_bytes) }),
+            extension: Some(Extension {
+                features: FEATURE_FENCES | FEATURE_MEMORY,
+                ..Extension::new(ring_bytes)
+            }),
         }
         .encode()
     }
 
-    /// A context without a channel yet.
+    /// A context without a channel yet, of a client on this machine.
     pub fn new(opener: Opener) -> Self {
         Self {
             resources: Resources::default(),
@@ -133,8 +138,14 @@ impl Context {
             sends_done: 0,
             fences: None,
             notifier: None,
+            is_remote: false,
             traffic: Traffic::default(),
         }
+    }
+
+    /// The same of a client in a virtual machine.
+    pub(crate) fn of_guest(opener: Opener) -> Self {
+        Self { is_remote: true, ..Self::new(opener) }
     }
 
     /// The context's blobs.

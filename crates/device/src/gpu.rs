@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use cross_domain::CAPSET_EXTENDED_BYTES;
+use cross_domain::dialect::x11bridge::NEW_MEMORY;
 use sys::Blob;
 
 use self::blobs::{CreateBlob, Kind, Mapped, Resource, Resources};
@@ -261,7 +262,7 @@ impl<C> Gpu<C> {
         let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default());
         self.last_serial = self.last_serial.wrapping_add(1);
         let key = ContextKey { id: header.context, serial: self.last_serial };
-        let mut context = Context::new(Box::new(|_| Opening::Later));
+        let mut context = Context::of_guest(Box::new(|_| Opening::Later));
         context.relay_fences(platform.fence_notifier(key));
         self.contexts.insert(header.context, Entry::new(key, context));
         platform.report(Report::ContextOpened { number: key.serial, name: name.into_owned() });
@@ -282,15 +283,18 @@ impl<C> Gpu<C> {
     fn attach(&mut self, header: &Header, request: &[u8]) -> Answer {
         let entry = self.contexts.get_mut(&header.context).ok_or(Status::InvalidContext)?;
         let id = id_of(request)?;
-        if let Resource::Guest { blob, .. } = self.resources.get(id).ok_or(Status::InvalidResource)? {
-            entry.context.resources().attach(id, blob.clone()).map_err(|_| Status::OutOfMemory)?;
+        match self.resources.get(id).ok_or(Status::InvalidResource)? {
+            Resource::Guest { blob, .. } => entry.context.resources().attach(id, Arc::clone(blob)),
+            Resource::Host { file, .. } => entry.attach_file(id, Arc::clone(file)),
+            Resource::Picture => Ok(()),
         }
+        .map_err(|_| Status::OutOfMemory)?;
         Ok(DONE)
     }
 
     fn detach(&mut self, header: &Header, request: &[u8]) -> Answer {
         let entry = self.contexts.get_mut(&header.context).ok_or(Status::InvalidContext)?;
-        entry.context.resources().detach(id_of(request)?);
+        entry.detach(id_of(request)?);
         Ok(DONE)
     }
 
@@ -306,6 +310,7 @@ impl<C> Gpu<C> {
                 let place = |address, len, pieces: &mut _| platform.pieces(address, len, pieces);
                 blobs::guest_blob(request, entries, bytes, place)?
             }
+            Kind::Host { item: NEW_MEMORY } => self.resources.new_memory(bytes, self.limits.window_bytes)?,
             Kind::Host { item } => self.host_blob(header, id, item, bytes)?,
         };
         self.resources.insert(id, resource)?;
@@ -323,6 +328,9 @@ impl<C> Gpu<C> {
     fn unref<P: Platform<Chain = C>>(&mut self, platform: &mut P, workspace: &mut Workspace) -> Answer {
         let id = id_of(&workspace.scratch)?;
         let resource = self.resources.remove(id).ok_or(Status::InvalidResource)?;
+        if matches!(resource, Resource::Host { .. }) {
+            self.contexts.values_mut().for_each(|entry| entry.detach(id));
+        }
         match resource {
             Resource::Guest { blob, .. } => self.give_back(platform, id, &blob, workspace),
             Resource::Host { mapped: Some(Mapped { offset, .. }), .. } => {
@@ -378,7 +386,7 @@ impl<C> Gpu<C> {
     ) -> Result<(u32, u64), Status> {
         let id = id_of(request)?;
         let offset = u64_at(request, HEADER_BYTES + 8).ok_or(Status::InvalidParameter)?;
-        let Some(Resource::Host { file, bytes, mapped }) = self.resources.get(id) else {
+        let Some(Resource::Host { file, bytes, mapped, .. }) = self.resources.get(id) else {
             return Err(Status::InvalidResource);
         };
         if mapped.is_some() {

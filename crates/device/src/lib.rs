@@ -11,6 +11,7 @@
 mod channel;
 mod context;
 pub mod gpu;
+mod mappable;
 mod opening;
 mod resources;
 mod set_up;

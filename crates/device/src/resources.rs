@@ -22,6 +22,7 @@ const BLOB_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub struct Resources {
     blobs: HashMap<u32, Arc<Blob>>,
+    files: HashMap<u32, Arc<OwnedFd>>,
     imports: HashMap<u32, OwnedFd>,
     items: HashMap<u32, OwnedFd>,
     futexes: HashSet<u32>,
@@ -63,9 +64,10 @@ impl Resources {
         self.imports.remove(&id);
     }
 
-    /// The descriptor that was imported under that id.
-    pub fn imported(&self, id: u32) -> Option<BorrowedFd<'_>> {
-        self.imports.get(&id).map(AsFd::as_fd)
+    /// What a SEND that names this id has for the X server: what was imported under it, or the file of a blob.
+    pub fn file(&self, id: u32) -> Option<BorrowedFd<'_>> {
+        let imported = self.imports.get(&id).map(AsFd::as_fd);
+        imported.or_else(|| self.files.get(&id).map(AsFd::as_fd))
     }
 
     /// Makes an item of a descriptor of the host's; returns the id to be named in a RECEIVE.
@@ -100,9 +102,19 @@ impl Resources {
         Ok(())
     }
 
-    /// Takes a blob from the context. A ring in use stays in use, until the guest takes its memory back.
+    /// Lets the context name the file of a blob. `ENOSPC` beyond [`RESOURCES_MAX`].
+    pub fn attach_file(&mut self, id: u32, file: Arc<OwnedFd>) -> Result<(), Errno> {
+        if self.files.len() >= RESOURCES_MAX && !self.files.contains_key(&id) {
+            return Err(Errno::NOSPC);
+        }
+        self.files.insert(id, file);
+        Ok(())
+    }
+
+    /// Takes a blob, or its file, from the context. A ring in use stays in use, until the guest takes its memory back.
     pub fn detach(&mut self, id: u32) {
         self.blobs.remove(&id);
+        self.files.remove(&id);
     }
 
     /// The memory of a blob.
@@ -156,10 +168,10 @@ mod tests {
         let mut resources = Resources::default();
         let import = resources.import(descriptor()).unwrap();
         let item = resources.add_item(descriptor()).unwrap();
-        assert!(resources.imported(import).is_some() && resources.imported(item).is_none());
+        assert!(resources.file(import).is_some() && resources.file(item).is_none());
         assert!(resources.take_item(import).is_none() && resources.take_item(item).is_some());
         resources.release(import);
-        assert!(resources.imported(import).is_none() && resources.take_item(item).is_none());
+        assert!(resources.file(import).is_none() && resources.take_item(item).is_none());
     }
 
     #[test]
@@ -194,6 +206,19 @@ mod tests {
         resources.detach(1);
         assert!(resources.blob(1).is_none());
         assert_eq!(resources.attach(9999, blob), Ok(()));
+    }
+
+    #[test]
+    fn files_of_blobs_can_be_named_until_they_are_detached() {
+        let mut resources = Resources::default();
+        let file = Arc::new(descriptor());
+        let ids = (0_u32..).take(RESOURCES_MAX);
+        ids.for_each(|id| resources.attach_file(id, Arc::clone(&file)).unwrap());
+        assert_eq!(resources.attach_file(9999, Arc::clone(&file)), Err(Errno::NOSPC));
+        assert_eq!(resources.attach_file(1, Arc::clone(&file)), Ok(()), "again is not one more");
+        assert!(resources.file(1).is_some());
+        resources.detach(1);
+        assert!(resources.file(1).is_none());
     }
 
     #[test]

@@ -12,12 +12,13 @@ use bridge::channel::RenderNode;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rutabaga_gfx::{
-    RUTABAGA_BLOB_FLAG_USE_MAPPABLE, RUTABAGA_BLOB_MEM_GUEST, RUTABAGA_FLAG_FENCE,
-    RUTABAGA_FLAG_INFO_RING_IDX, ResourceCreateBlob, Rutabaga, RutabagaBuilder, RutabagaFence,
-    RutabagaFenceHandler, RutabagaIovec, RutabagaPath, RutabagaResult,
+    RUTABAGA_BLOB_FLAG_USE_MAPPABLE, RUTABAGA_BLOB_FLAG_USE_SHAREABLE, RUTABAGA_BLOB_MEM_GUEST,
+    RUTABAGA_BLOB_MEM_HOST3D, RUTABAGA_FLAG_FENCE, RUTABAGA_FLAG_INFO_RING_IDX, ResourceCreateBlob, Rutabaga,
+    RutabagaBuilder, RutabagaError, RutabagaFence, RutabagaFenceHandler, RutabagaHandle, RutabagaIovec,
+    RutabagaPath, RutabagaResult,
 };
 use sys::SharedMap;
-use sys::virtgpu::Param;
+use sys::virtgpu::{BlobMem, Buffer, Param};
 
 /// Id of the cross-domain capset.
 const CAPSET_ID: u32 = 5;
@@ -35,6 +36,22 @@ enum Command {
         resource: u32,
         memory: RutabagaIovec,
     },
+    /// A blob of an item of the context; the answer is a descriptor of its file.
+    TakeItem {
+        context: u32,
+        resource: u32,
+        item: u64,
+        bytes: u64,
+        answer: SyncSender<OwnedFd>,
+    },
+    AttachResource {
+        context: u32,
+        resource: u32,
+    },
+    DetachResource {
+        context: u32,
+        resource: u32,
+    },
     Submit {
         context: u32,
         commands: Vec<u8>,
@@ -51,6 +68,8 @@ type Fences = Arc<Mutex<HashMap<u64, OwnedFd>>>;
 pub struct Device {
     queue: SyncSender<Command>,
     fences: Fences,
+    /// Resources by their file: what is one memory is one buffer.
+    buffers: Arc<Mutex<HashMap<(u64, u64), u32>>>,
     last_context: Arc<AtomicU32>,
     last_resource: Arc<AtomicU32>,
     last_fence: Arc<AtomicU64>,
@@ -75,6 +94,7 @@ impl Device {
         Self {
             queue,
             fences,
+            buffers: Arc::default(),
             last_context: Arc::default(),
             last_resource: Arc::default(),
             last_fence: Arc::default(),
@@ -120,6 +140,17 @@ fn carry_out(mut rutabaga: Rutabaga, commands: &Receiver<Command>) {
             Command::CreateBlob { context, resource, memory } => {
                 create_blob(&mut rutabaga, context, resource, memory)
             }
+            Command::TakeItem { context, resource, item, bytes, answer } => {
+                take_item(&mut rutabaga, context, resource, (item, bytes)).map(|file| {
+                    let _ = answer.send(file);
+                })
+            }
+            Command::AttachResource { context, resource } => {
+                rutabaga.context_attach_resource(context, resource)
+            }
+            Command::DetachResource { context, resource } => {
+                rutabaga.context_detach_resource(context, resource)
+            }
             Command::Submit { context, mut commands, ring, fence } => {
                 let _ = rutabaga.submit_command(context, &mut commands, &[]);
                 let flags = RUTABAGA_FLAG_FENCE | RUTABAGA_FLAG_INFO_RING_IDX;
@@ -146,6 +177,28 @@ fn create_blob(
     // Guest memory belongs to no context, as the kernel has it.
     rutabaga.resource_create_blob(0, resource, blob, Some(vec![memory]), None)?;
     rutabaga.context_attach_resource(context, resource)
+}
+
+/// What a monitor maps for the guest.
+fn take_item(
+    rutabaga: &mut Rutabaga,
+    context: u32,
+    resource: u32,
+    (blob_id, size): (u64, u64),
+) -> RutabagaResult<OwnedFd> {
+    let blob = ResourceCreateBlob {
+        blob_mem: RUTABAGA_BLOB_MEM_HOST3D,
+        blob_flags: RUTABAGA_BLOB_FLAG_USE_MAPPABLE | RUTABAGA_BLOB_FLAG_USE_SHAREABLE,
+        blob_id,
+        size,
+    };
+    rutabaga.resource_create_blob(context, resource, blob, None, None)?;
+    match rutabaga.export_blob(resource)? {
+        RutabagaHandle::MagmaGpuHandle(handle) => {
+            handle.os_handle.as_fd().try_clone_to_owned().map_err(|_| RutabagaError::InvalidResourceId)
+        }
+        RutabagaHandle::AhbInfo(_) => Err(RutabagaError::InvalidResourceId),
+    }
 }
 
 /// One open file of the render node.
@@ -191,6 +244,31 @@ impl RenderNode for Node {
         let memory = RutabagaIovec { base: hosts.as_ptr().cast(), len: bytes };
         self.device.put(Command::CreateBlob { context: self.context, resource, memory })?;
         Ok((resource, guests))
+    }
+
+    fn import(&self, descriptor: BorrowedFd<'_>) -> Result<Buffer, Errno> {
+        let status = rustix::fs::fstat(descriptor)?;
+        let buffers = self.device.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let resource = *buffers.get(&(status.st_dev, status.st_ino)).ok_or(Errno::INVAL)?;
+        self.device.put(Command::AttachResource { context: self.context, resource })?;
+        let size = u32::try_from(status.st_size).map_err(|_| Errno::OVERFLOW)?;
+        Ok(Buffer { handle: resource, resource_id: resource, size, mem: BlobMem::Host })
+    }
+
+    fn close(&self, handle: u32) {
+        let _ = self.device.put(Command::DetachResource { context: self.context, resource: handle });
+    }
+
+    fn take(&self, item: u64, bytes: u64) -> Result<OwnedFd, Errno> {
+        let resource = self.device.last_resource.fetch_add(1, Relaxed) + 1;
+        let (answer, answered) = sync_channel(1);
+        let context = self.context;
+        self.device.put(Command::TakeItem { context, resource, item, bytes, answer })?;
+        let file = answered.recv().map_err(|_| Errno::INVAL)?;
+        let status = rustix::fs::fstat(&file)?;
+        let mut buffers = self.device.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.insert((status.st_dev, status.st_ino), resource);
+        Ok(file)
     }
 
     fn execbuffer(&self, commands: &[u8], ring: Option<u8>, fence: bool) -> Result<Option<OwnedFd>, Errno> {

@@ -9,12 +9,15 @@
 
 mod lab;
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 use lab::{Lab, WAYLAND, X11, Xvfb};
 use x11bridge_testkit::requests::{self, Area};
-use x11bridge_testkit::{ByteOrder, PacketKind, RawClient};
+use x11bridge_testkit::{ByteOrder, FakeConnection, PacketKind, RawClient};
 
 const ORDER: ByteOrder = ByteOrder::Little;
 
@@ -169,7 +172,7 @@ fn a_real_server_answers_and_draws() {
     client.enable_big_requests().unwrap();
     let names = client.reply_to(&requests::list_extensions(ORDER)).unwrap();
     assert!(names.bytes.windows(6).any(|name| name == b"RENDER"));
-    assert!(!names.bytes.windows(7).any(|name| name == b"MIT-SHM"));
+    assert!(names.bytes.windows(7).any(|name| name == b"MIT-SHM"));
     client.reply_to(&requests::list_fonts(ORDER)).unwrap();
     let (root, depth, pixmap) = (client.setup.root, client.setup.root_depth, client.setup.resource_base);
     let area = Area { drawable: pixmap, width: 500, height: 500 };
@@ -181,5 +184,92 @@ fn a_real_server_answers_and_draws() {
         client.request(&requests::put_image(ORDER, area, pixmap + 1, depth, &pixels)).unwrap();
         let got = client.reply_to(&requests::get_image(ORDER, area)).unwrap();
         assert!(got.bytes[32..] == pixels);
+    }
+}
+
+const SHM: u8 = 130;
+
+/// A client that knows an extension, and its connection at the server.
+fn pair_with(lab: &Lab, name: &str, major: u8) -> (RawClient, FakeConnection) {
+    let (mut client, mut server) = lab.pair(ORDER);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            server.request().unwrap();
+            server.reply_extension(Some(major)).unwrap();
+        });
+        assert_eq!(client.extension(name).unwrap(), Some(major));
+    });
+    (client, server)
+}
+
+fn memfd(bytes: u64) -> File {
+    let file = rustix::fs::memfd_create("buffer", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::fs::ftruncate(&file, bytes).unwrap();
+    file.into()
+}
+
+fn at(file: impl AsFd, offset: u64) -> [u8; 4] {
+    let mut bytes = [0; 4];
+    let file = File::from(file.as_fd().try_clone_to_owned().unwrap());
+    file.read_exact_at(&mut bytes, offset).unwrap();
+    bytes
+}
+
+#[test]
+fn memory_of_the_server_reaches_the_client_and_is_one_memory() {
+    let lab = Lab::new(&[X11]);
+    let (mut client, mut server) = pair_with(&lab, "MIT-SHM", SHM);
+    for round in 0..100_u8 {
+        let segment = memfd(8192);
+        client.request(&requests::request(ORDER, SHM, 7, &[0; 12])).unwrap();
+        server.request().unwrap();
+        server.reply_with_fds(1, &[0; 24], &[segment.as_fd()]).unwrap();
+        let fds = client.packet().unwrap().fds;
+        segment.write_all_at(&[round; 4], 100).unwrap();
+        assert_eq!(at(fds.first().unwrap(), 100), [round; 4]);
+    }
+}
+
+#[test]
+fn a_descriptor_that_is_no_memory_is_left_out_or_refused_and_hurts_nobody() {
+    let lab = Lab::new(&[X11]);
+    let (mut client, mut server) = pair_with(&lab, "MIT-SHM", SHM);
+    let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+    let folder = File::open("/").unwrap();
+    let attach = requests::request(ORDER, SHM, 6, &[1, 0, 0, 0, 0, 0, 0, 0]);
+    client.request_with_fds(&attach, &[pipe.as_fd()]).unwrap();
+    let unfit = server.request().unwrap();
+    assert!(unfit.bytes == attach && unfit.fds.is_empty());
+    client.request_with_fds(&attach, &[folder.as_fd()]).unwrap();
+    let refused = server.request().unwrap();
+    assert!(refused.opcode() != SHM && refused.fds.is_empty());
+    client.request_with_fds(&attach, &[memfd(4096).as_fd()]).unwrap();
+    let attached = server.request().unwrap();
+    assert_eq!((attached.bytes == attach, attached.fds.len()), (true, 1));
+}
+
+#[test]
+fn a_segment_of_the_client_is_copied_to_memory_that_the_host_allocates() {
+    let lab = Lab::new(&[X11]);
+    let (mut client, mut server) = pair_with(&lab, "MIT-SHM", SHM);
+    for bytes in [5000_u64, 1 << 20] {
+        let own = memfd(bytes);
+        let attach = requests::request(ORDER, SHM, 6, &[1, 0, 0, 0, 0, 0, 0, 0]);
+        client.request_with_fds(&attach, &[own.as_fd()]).unwrap();
+        let attached = server.request().unwrap();
+        assert!(attached.bytes == attach);
+        let theirs = attached.fds.first().unwrap();
+        let size = u64::try_from(rustix::fs::fstat(theirs).unwrap().st_size).unwrap();
+        assert_eq!(size, bytes.next_multiple_of(4096));
+        own.write_all_at(b"seen", 4096).unwrap();
+        // An image of 32 by 36 pixels of depth 24, which the scripted server's screen has.
+        let sizes = [32, 36, 0, 0, 32, 36, 0, 0].map(|number: u16| ORDER.u16(number)).concat();
+        let rest = [[24, 2, 0, 0], ORDER.u32(1), ORDER.u32(0)].concat();
+        let put = requests::request(ORDER, SHM, 3, &[&[0; 8], &sizes[..], &rest].concat());
+        client.request(&put).unwrap();
+        assert!(server.request().unwrap().bytes == put);
+        assert_eq!(&at(theirs, 4096), b"seen");
+        client.request(&requests::request(ORDER, SHM, 2, &ORDER.u32(1))).unwrap();
+        server.request().unwrap();
     }
 }

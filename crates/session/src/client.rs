@@ -2,7 +2,7 @@
 
 use x11_wire::ByteOrder;
 use x11_wire::extension::{
-    self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, DRI3_FREE_SYNCOBJ, DRI3_IMPORT_SYNCOBJ,
+    self, BIG_REQUESTS_ENABLE, DESCRIPTOR_REQUEST_MAX, DRI3_FREE_SYNCOBJ, DRI3_IMPORT_SYNCOBJ, DRI3_OPEN,
     DRI3_QUERY_VERSION, DRI3_SET_DRM_DEVICE_IN_USE, Descriptors, Extension, PRESENT_PIXMAP_SYNCED,
     PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE,
 };
@@ -60,6 +60,8 @@ pub(crate) enum Verdict {
     Link(u32),
     /// The fence of this id has to be reset first.
     ResetFence(u32),
+    /// A device is needed first.
+    Device,
 }
 
 impl<F> Session<F> {
@@ -97,8 +99,11 @@ impl<F> Session<F> {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
-                // A request whose segment or fence has been seen to meanwhile has passed the policy before.
-                let ruled = ruled && matches!(self.attached, Attached::Unknown) && self.fences.is_unasked();
+                // A request whose segment, device or fence has been seen to meanwhile has passed the policy before.
+                let resumed = !matches!(self.attached, Attached::Unknown)
+                    || self.devices.is_given()
+                    || !self.fences.is_unasked();
+                let ruled = ruled && !resumed;
                 let verdict = if ruled {
                     self.rule(class, head, rest, at, marks)
                 } else {
@@ -121,6 +126,10 @@ impl<F> Session<F> {
                     }
                     Verdict::ResetFence(id) => {
                         next = Next::ResetFence(id);
+                        break;
+                    }
+                    Verdict::Device => {
+                        next = Next::Device;
                         break;
                     }
                 }
@@ -273,8 +282,11 @@ impl<F> Session<F> {
         match (extension, head.minor) {
             (Extension::BigRequests, BIG_REQUESTS_ENABLE) if head.len == 4 => self.client.big_requests = true,
             (Extension::MitShm, shm::ATTACH) => return self.attach(head, rest, at, marks),
+            (Extension::MitShm, shm::ATTACH_FD) if !self.extensions.carries().files => {
+                return self.attach_descriptor(head, rest, at, marks);
+            }
             (Extension::MitShm, minor)
-                if self.extensions.emulates_segments() && minor <= shm::CREATE_PIXMAP =>
+                if self.extensions.copies_segments() && minor <= shm::CREATE_PIXMAP =>
             {
                 return self.segment_request(head, rest);
             }
@@ -284,6 +296,9 @@ impl<F> Session<F> {
             }
             (Extension::Present, PRESENT_QUERY_CAPABILITIES) if !timelines => {
                 return Verdict::Pass(Some(Answer::PresentCapabilities));
+            }
+            (Extension::Dri3, DRI3_OPEN) if !self.extensions.carries().files => {
+                return self.open_device(head, rest);
             }
             (Extension::Dri3, DRI3_QUERY_VERSION) if !timelines => {
                 return Verdict::Pass(Some(Answer::Dri3Version));
@@ -302,7 +317,10 @@ impl<F> Session<F> {
                 Some(Descriptors::Request(fds)) => {
                     self.client.descriptors.claim(fds.count(rest, head.header), at, marks);
                 }
-                Some(Descriptors::Reply) => return Verdict::Pass(Some(Answer::Descriptors)),
+                Some(Descriptors::Reply) => {
+                    let RequestHead { major, minor, .. } = head;
+                    return Verdict::Pass(Some(Answer::Descriptors { major, minor }));
+                }
                 None => {}
             },
         }

@@ -15,7 +15,7 @@ pub struct Mark<F> {
     pub offset: usize,
     /// Bytes in front of `offset` that are left out: they were the request's, and are none any more.
     pub skip: usize,
-    /// The descriptors, in order; never empty.
+    /// The descriptors, in order; empty where there is only something left out.
     pub descriptors: Vec<F>,
     /// The id of the fence whose page the descriptor is, where it has been linked.
     pub fence: Option<u32>,
@@ -57,13 +57,22 @@ impl<F> Queue<F> {
 
     /// Hands the oldest `count` to the message at `offset`, as far as there are any.
     pub(crate) fn claim(&mut self, count: usize, offset: usize, marks: &mut Marks<F>) {
-        let count = count.min(self.waiting.len());
-        if count == 0 {
-            return;
+        let descriptors = self.take(count);
+        if !descriptors.is_empty() {
+            marks.push(Mark { offset, skip: 0, descriptors, fence: None });
         }
+    }
+
+    /// Whether there is one.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes the oldest `count`, as far as there are any.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<F> {
+        let count = count.min(self.waiting.len());
         self.claimed += count as u64;
-        let descriptors = self.waiting.drain(..count).map(|(_, descriptor)| descriptor).collect();
-        marks.push(Mark { offset, skip: 0, descriptors, fence: None });
+        self.waiting.drain(..count).map(|(_, descriptor)| descriptor).collect()
     }
 
     /// Closes the oldest `count`: their message does not reach the other side.

@@ -11,6 +11,9 @@ use x11_wire::request::{EXTENSION_FIRST, LIST_EXTENSIONS, QUERY_EXTENSION, has_r
 pub struct Carries {
     /// File descriptors of memory, both ways: buffers, segments, pages with fences.
     pub descriptors: bool,
+    /// Those of the client's machine too, and not only of what the server's has made. Elsewhere the client's segments are
+    /// copied, and DRI3 gets the device of its own machine.
+    pub files: bool,
     /// Descriptors of whatever else as well: timelines of DRI3 1.4, devices.
     pub timelines: bool,
     /// How fences get there.
@@ -30,11 +33,15 @@ pub enum Fences {
 
 impl Carries {
     /// Bytes alone.
-    pub const BYTES: Self = Self { descriptors: false, timelines: false, fences: Fences::Lost };
+    pub const BYTES: Self = Self { descriptors: false, files: false, timelines: false, fences: Fences::Lost };
+    /// Descriptors of the server's memory.
+    pub const BLOBS: Self = Self { descriptors: true, files: false, timelines: false, fences: Fences::Lost };
     /// Descriptors of memory.
-    pub const MEMORY: Self = Self { descriptors: true, timelines: false, fences: Fences::Passed };
+    pub const MEMORY: Self =
+        Self { descriptors: true, files: true, timelines: false, fences: Fences::Passed };
     /// Every descriptor.
-    pub const EVERYTHING: Self = Self { descriptors: true, timelines: true, fences: Fences::Passed };
+    pub const EVERYTHING: Self =
+        Self { descriptors: true, files: true, timelines: true, fences: Fences::Passed };
 }
 
 /// What clients are offered of what the path carries.
@@ -133,6 +140,12 @@ impl Extensions {
     /// Whether System V segments are emulated.
     pub(crate) fn emulates_segments(&self) -> bool {
         self.carries.descriptors && self.offers.shm == Shm::Emulated
+    }
+
+    /// Whether some segments are files that stand for the client's memory, which is copied.
+    pub(crate) fn copies_segments(&self) -> bool {
+        let shm = self.offers.shm;
+        self.carries.descriptors && (shm == Shm::Emulated || shm == Shm::Descriptors && !self.carries.files)
     }
 
     #[inline]

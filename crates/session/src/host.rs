@@ -3,7 +3,7 @@
 use x11_wire::extension::{
     DRI3_VERSION, PRESENT_CAPABILITIES, PRESENT_CAPABILITY_SYNCOBJ, QueryExtensionReply, hide_in_list,
 };
-use x11_wire::message::{ERROR_MAJOR, Kind, MessageHead, rewrite_error};
+use x11_wire::message::{BAD_ALLOC, ERROR_MAJOR, HEADER, Kind, MessageHead, encode_error, rewrite_error};
 use x11_wire::pixmap_formats::PixmapFormats;
 use x11_wire::request::UNASSIGNED;
 use x11_wire::sequence::widen;
@@ -11,7 +11,7 @@ use x11_wire::setup::{SetupReply, SetupStatus};
 use x11_wire::shm::get_image_size;
 
 use crate::client::pass_body;
-use crate::descriptors::{Marks, Queue};
+use crate::descriptors::{Mark, Marks, Queue};
 use crate::limits::HOST_HELD_MAX;
 use crate::pending::{Answer, Pending};
 use crate::policy::Enforcer;
@@ -47,7 +47,7 @@ pub(crate) struct HostStream<F> {
     pub(crate) replies: u64,
     pub(crate) events: u64,
     pub(crate) errors: u64,
-    pub(crate) descriptors: Queue<F>,
+    pub(crate) descriptors: Queue<Option<F>>,
 }
 
 impl<F> HostStream<F> {
@@ -202,6 +202,42 @@ impl<F> Session<F> {
         }
     }
 
+    /// Hands its descriptors to a reply. If one is missing the reply becomes an error: a library that does not get what a
+    /// reply announces gives the connection up.
+    fn hand_over(
+        &mut self,
+        opcodes: (u8, u8),
+        head: MessageHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) {
+        let count = rest.get(1).copied().map_or(0, usize::from);
+        let descriptors = self.host.descriptors.take(count);
+        match descriptors.into_iter().collect::<Option<Vec<_>>>() {
+            Some(descriptors) if descriptors.is_empty() => {}
+            Some(descriptors) => marks.push(Mark { offset: at, skip: 0, descriptors, fence: None }),
+            None => self.fail_reply(opcodes, head, rest, at, marks),
+        }
+    }
+
+    /// Puts an error in the place of a reply, all of which is in `rest`. What the reply was longer than an error is left out.
+    fn fail_reply(
+        &self,
+        (major, minor): (u8, u8),
+        head: MessageHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) {
+        let left_out = usize::try_from(head.len).unwrap_or(usize::MAX).saturating_sub(HEADER);
+        let Some(place) = rest.get_mut(left_out..).and_then(|rest| rest.first_chunk_mut()) else { return };
+        *place = encode_error(self.order, BAD_ALLOC, head.sequence.unwrap_or(0), major, minor.into());
+        if left_out > 0 {
+            marks.push(Mark { offset: at + left_out, skip: left_out, descriptors: vec![], fence: None });
+        }
+    }
+
     fn clamp_dri3(&self, reply: &mut [u8]) {
         let (major, minor) = DRI3_WITHOUT_TIMELINES;
         let field = |at| self.order.u32_at(reply, at).unwrap_or(0);
@@ -240,10 +276,11 @@ impl<F> Session<F> {
                     self.extensions.hides_name(name) || policy.is_some_and(|policy| policy.hides(name))
                 });
             }
-            (Answer::Descriptors, Kind::Reply) => {
-                let count = rest.get(1).copied().map_or(0, usize::from);
-                self.host.descriptors.claim(count, at, marks);
+            (Answer::Descriptors { major, minor }, Kind::Reply) => {
+                self.hand_over((major, minor), head, rest, at, marks);
             }
+            (Answer::Device { .. }, Kind::Reply) => self.device_opened(rest, at, marks),
+            (Answer::Device { major }, Kind::Error) => self.device_refused(rest, major),
             (Answer::ShmVersion, Kind::Reply) => {
                 if let Some(shared_pixmaps) = rest.get_mut(1) {
                     *shared_pixmaps = 0;

@@ -20,6 +20,7 @@
 
 mod client;
 mod descriptors;
+mod devices;
 mod extensions;
 mod fences;
 mod handshake;
@@ -42,6 +43,6 @@ pub use limits::{
 };
 pub use pending::Awaiting;
 pub use policy::{Policy, Side, TableError};
-pub use segments::{Action, Attach};
+pub use segments::{Action, Attach, Source};
 pub use session::{Counters, Next, Progress, Session, Violation};
 pub use trace::{CAPTURED_MAX, RECORD_HEADER, Trace, Traced};

@@ -28,7 +28,17 @@ pub(crate) enum Answer {
     /// Take hidden names out.
     ExtensionList,
     /// It carries as many descriptors as its second byte says.
-    Descriptors,
+    Descriptors {
+        /// The request's major opcode.
+        major: u8,
+        /// The request's minor opcode.
+        minor: u8,
+    },
+    /// It stands for a device of the client's machine.
+    Device {
+        /// The opcode that the client used.
+        major: u8,
+    },
     /// Say no version above 1.2.
     Dri3Version,
     /// Clear the capability bits that the path can't carry.
@@ -118,10 +128,18 @@ impl PendingQueue {
         self.queue.front().is_none_or(|front| low16(front.sequence) == wire)
     }
 
-    /// Whether a reply with this sequence number has to be whole to be looked at: a list of extensions, or one to blank.
+    /// Whether the server still owes an answer that stands for a device.
+    pub(crate) fn awaits_device(&self) -> bool {
+        self.queue.iter().any(|pending| matches!(pending.answer, Answer::Device { .. }))
+    }
+
+    /// Whether a reply with this sequence number has to be whole to be looked at: a list of extensions, one to blank, or
+    /// one whose descriptors may be missing.
     pub(crate) fn awaits_whole(&self, wire: u16) -> bool {
         let whole = |front: &&Pending| {
-            matches!(front.answer, Answer::ExtensionList | Answer::Blank) && low16(front.sequence) == wire
+            let looked_at =
+                matches!(front.answer, Answer::ExtensionList | Answer::Blank | Answer::Descriptors { .. });
+            looked_at && low16(front.sequence) == wire
         };
         self.queue.front().as_ref().is_some_and(whole)
     }

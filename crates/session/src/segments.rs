@@ -12,13 +12,22 @@ use x11_wire::sequence::low16;
 
 use crate::limits::SEGMENTS_MAX;
 
-/// A System V segment that a client wants the server to attach.
+/// Whose memory a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A System V segment with this number.
+    Number(u32),
+    /// The file of a descriptor that the client has sent: [`crate::Session::take_segment`].
+    Descriptor,
+}
+
+/// A segment of the client's that it wants the server to attach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attach {
     /// What the segment is called from now on, in [`Action`]s; never used again.
     pub key: u64,
-    /// Its System V number.
-    pub number: u32,
+    /// Where it is.
+    pub source: Source,
     /// Whether the server will only read it.
     pub read_only: bool,
 }
@@ -53,8 +62,10 @@ pub enum Action {
 pub(crate) enum Attached<F> {
     /// Nobody has asked, or the answer has been used.
     Unknown,
-    /// There is none for this client.
+    /// There is none.
     Refused,
+    /// The client may not use it so.
+    Denied,
     /// This file stands for it.
     File(F),
 }
@@ -70,12 +81,21 @@ struct Segment {
     detached: bool,
 }
 
+/// A request that attached a segment.
+#[derive(Debug)]
+struct Try {
+    sequence: u64,
+    key: u64,
+    /// Whether the client's was an Attach, and the server's is an AttachFd.
+    was_attach: bool,
+}
+
 /// The segments of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     known: Vec<Segment>,
     /// Requests that attached one, and that the server may still refuse.
-    tries: VecDeque<(u64, u64)>,
+    tries: VecDeque<Try>,
     last_key: u64,
     actions: Vec<Action>,
 }
@@ -87,28 +107,25 @@ impl Segments {
     }
 
     /// Notes that request `sequence` attaches the next segment as `name`; the host has answered all before `answered`.
-    pub(crate) fn attach(&mut self, name: u32, sequence: u64, answered: u64) {
+    pub(crate) fn attach(&mut self, name: u32, sequence: u64, answered: u64, was_attach: bool) {
         self.last_key += 1;
         self.known.push(Segment { name, key: self.last_key, awaited: 0, detached: false });
         while self
             .tries
             .front()
-            .is_some_and(|(tried, _)| *tried < answered || self.tries.len() >= SEGMENTS_MAX)
+            .is_some_and(|tried| tried.sequence < answered || self.tries.len() >= SEGMENTS_MAX)
         {
             self.tries.pop_front();
         }
-        self.tries.push_back((sequence, self.last_key));
+        self.tries.push_back(Try { sequence, key: self.last_key, was_attach });
     }
 
-    /// Whether an error with this sequence number refuses an attach; its segment is forgotten then.
+    /// Forgets the segment of the request with this sequence number, which the server refuses; whether it was an Attach.
     pub(crate) fn refused(&mut self, wire: u16) -> bool {
-        let Some(at) = self.tries.iter().position(|(sequence, _)| low16(*sequence) == wire) else {
-            return false;
-        };
-        if let Some((_, key)) = self.tries.remove(at) {
-            self.forget(key);
-        }
-        true
+        let at = self.tries.iter().position(|tried| low16(tried.sequence) == wire);
+        let Some(Try { key, was_attach, .. }) = at.and_then(|at| self.tries.remove(at)) else { return false };
+        self.forget(key);
+        was_attach
     }
 
     /// The client gives a segment up.

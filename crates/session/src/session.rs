@@ -8,6 +8,7 @@ use x11_wire::sequence::low16;
 
 use crate::client::ClientStream;
 use crate::descriptors::Marks;
+use crate::devices::Devices;
 use crate::extensions::{Carries, Extensions, Offers};
 use crate::fences::{FenceAction, LinkedFences};
 use crate::host::HostStream;
@@ -33,12 +34,14 @@ pub enum Next {
     Client,
     /// An answer that is still under way: more of the client's bytes don't help, the next of the host's may.
     Host,
-    /// A System V segment: the caller attaches it, tells by [`Session::attached`], and shows the rest again.
+    /// A segment: the caller attaches it, tells by [`Session::attached`], and shows the rest again.
     Attach(Attach),
     /// A fence of this id: the caller links [`Session::fence_file`], tells by [`Session::linked`], and shows the rest again.
     Link(u32),
     /// The fence of this id: the caller resets it on both sides, tells by [`Session::fence_reset`], and shows the rest again.
     ResetFence(u32),
+    /// A device for DRI3: the caller opens it, tells by [`Session::device`], and shows the rest again.
+    Device,
     /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
     Nothing(Violation),
 }
@@ -107,6 +110,7 @@ pub struct Session<F> {
     /// What became of the segment that was asked for last.
     pub(crate) attached: Attached<F>,
     pub(crate) fences: LinkedFences,
+    pub(crate) devices: Devices<F>,
     pub(crate) denied: u64,
     /// What the policy asks for; none where everything is allowed.
     pub(crate) enforcer: Option<Box<Enforcer>>,
@@ -127,6 +131,7 @@ impl<F> Session<F> {
             segments: Segments::default(),
             attached: Attached::Unknown,
             fences: LinkedFences::default(),
+            devices: Devices::new(),
             denied: 0,
             enforcer: None,
             trace: None,
@@ -200,6 +205,21 @@ impl<F> Session<F> {
         self.fences.take_actions()
     }
 
+    /// Answers [`Next::Attach`] where the client has no right to write to the file that it sent.
+    pub fn denied(&mut self) {
+        self.attached = Attached::Denied;
+    }
+
+    /// The descriptor of a segment to attach ([`crate::Source::Descriptor`]); `None` where the client sent none.
+    pub fn take_segment(&mut self) -> Option<F> {
+        self.client.descriptors.take(1).pop()
+    }
+
+    /// Answers [`Next::Device`]; `None` where there is none.
+    pub fn device(&mut self, device: Option<F>) {
+        self.devices.give(device);
+    }
+
     /// What has to be done before anything goes on that was let through. To be asked after each look at a chunk.
     pub fn take_actions(&mut self) -> Vec<Action> {
         self.segments.take_actions()
@@ -215,8 +235,9 @@ impl<F> Session<F> {
         }
     }
 
-    /// Takes descriptors that came with the host's next bytes.
-    pub fn host_descriptors(&mut self, descriptors: impl IntoIterator<Item = F>) {
+    /// Takes descriptors that came with the host's next bytes; `None` for one that did not get here. The reply that owns
+    /// such a one becomes an error.
+    pub fn host_descriptors(&mut self, descriptors: impl IntoIterator<Item = Option<F>>) {
         let position = self.host.position;
         self.host.descriptors.arrive(position, descriptors);
         if !self.extensions.carries().descriptors {

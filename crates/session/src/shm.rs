@@ -1,15 +1,15 @@
 //! Requests of MIT-SHM that name System V segments.
 
 use x11_wire::extension::Extension;
-use x11_wire::message::ERROR_MINOR;
+use x11_wire::message::{BAD_ACCESS, ERROR_MINOR};
 use x11_wire::request::RequestHead;
-use x11_wire::shm::{self, Attach as AttachRequest};
+use x11_wire::shm::{self, Attach as AttachRequest, AttachFd};
 
 use crate::client::Verdict;
 use crate::descriptors::{Mark, Marks};
 use crate::extensions::Class;
 use crate::pending::Answer;
-use crate::segments::{Attach, Attached};
+use crate::segments::{Attach, Attached, Source};
 use crate::session::Session;
 
 /// No System V segment has this number, so a server answers an Attach of it with an `Access` error.
@@ -35,18 +35,51 @@ impl<F> Session<F> {
             let answer = std::mem::replace(&mut self.attached, Attached::Unknown);
             if matches!(answer, Attached::Unknown) {
                 let AttachRequest { number, read_only, .. } = asked;
-                return Verdict::Attach(Attach { key, number, read_only });
+                return Verdict::Attach(Attach { key, source: Source::Number(number), read_only });
             }
             if let Attached::File(file) = answer
                 && let Some(skip) = asked.into_attach_fd(self.order, rest, head.header)
             {
-                self.segments.attach(asked.segment, self.client.sequence + 1, self.host.sequence);
+                self.segments.attach(asked.segment, self.client.sequence + 1, self.host.sequence, true);
                 self.client.descriptors.claimed += 1;
                 marks.push(Mark { offset: at + skip, skip, descriptors: vec![file], fence: None });
                 return Verdict::Pass(None);
             }
         }
         self.order.put_u32(rest, head.header + NUMBER, NO_SEGMENT);
+        Verdict::Pass(None)
+    }
+
+    /// An AttachFd of a file that the server can't be shown: one of the server's machine stands for it. Where there is
+    /// none, the request passes without a descriptor, and the server refuses it as one that is not mapped.
+    pub(crate) fn attach_descriptor(
+        &mut self,
+        head: RequestHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) -> Verdict {
+        let asked = AttachFd::parse(self.order, rest, head.header, head.len);
+        let answer = std::mem::replace(&mut self.attached, Attached::Unknown);
+        let asks = matches!(answer, Attached::Unknown);
+        let (Some(asked), Some(key)) =
+            (asked, self.segments.next_key().filter(|_| !asks || self.client.descriptors.waits()))
+        else {
+            self.client.descriptors.discard(1);
+            return Verdict::Pass(None);
+        };
+        match answer {
+            Attached::Unknown => {
+                let AttachFd { read_only, .. } = asked;
+                return Verdict::Attach(Attach { key, source: Source::Descriptor, read_only });
+            }
+            Attached::Refused => {}
+            Attached::Denied => return self.refuse(head, rest, BAD_ACCESS, 0),
+            Attached::File(file) => {
+                self.segments.attach(asked.segment, self.client.sequence + 1, self.host.sequence, false);
+                marks.push(Mark { offset: at, skip: 0, descriptors: vec![file], fence: None });
+            }
+        }
         Verdict::Pass(None)
     }
 

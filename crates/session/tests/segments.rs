@@ -5,7 +5,7 @@
 mod support;
 
 use proptest::prelude::*;
-use session::{Action, Attach, Carries, Next, Offers, SEGMENTS_MAX, Shm};
+use session::{Action, Attach, Carries, Next, Offers, SEGMENTS_MAX, Shm, Source};
 use support::{EVERYTHING, MEMORY, Run, Wire, both_orders};
 use x11_wire::ByteOrder;
 
@@ -48,7 +48,11 @@ fn attach_fd(wire: Wire, name: usize, read_only: u8) -> Vec<u8> {
 /// Attaches segment 77 as `name`; the file that stands for it is descriptor 5.
 fn attach(run: &mut Run, name: usize) {
     run.client(&run.wire.request(SHM, ATTACH, &attach_body(run.wire, name, 77, 0)));
-    assert!(matches!(run.next, Next::Attach(Attach { number: 77, read_only: false, .. })), "{:?}", run.next);
+    assert!(
+        matches!(run.next, Next::Attach(Attach { source: Source::Number(77), read_only: false, .. })),
+        "{:?}",
+        run.next
+    );
     run.session.attached(Some(5));
     run.client(&[]);
     assert_eq!(run.next, Next::Client);
@@ -84,7 +88,10 @@ fn an_attach_asks_for_the_segment_and_becomes_one_of_the_file_that_stands_for_it
             let wire = run.wire;
             let request = form(ATTACH, &attach_body(wire, NAME, 77, 1));
             request.iter().for_each(|byte| run.client(&[*byte]));
-            assert_eq!(run.next, Next::Attach(Attach { key: 1, number: 77, read_only: true }));
+            assert_eq!(
+                run.next,
+                Next::Attach(Attach { key: 1, source: Source::Number(77), read_only: true })
+            );
             assert!(run.to_host.is_empty(), "nothing passes before the answer");
             run.session.attached(Some(5));
             run.client(&wire.request(127, 0, &[]));

@@ -68,6 +68,8 @@ pub const BIG_REQUESTS_ENABLE: u8 = 0;
 pub const DRI3_QUERY_VERSION: u8 = 0;
 /// Offset of the version in that reply.
 pub const DRI3_VERSION: usize = 8;
+/// `DRI3` Open.
+pub const DRI3_OPEN: u8 = 1;
 /// `DRI3` 1.3 SetDRMDeviceInUse: names a device of the client's machine by its numbers.
 pub const DRI3_SET_DRM_DEVICE_IN_USE: u8 = 9;
 /// `DRI3` 1.4 ImportSyncobj: a timeline of the kernel's as a descriptor.

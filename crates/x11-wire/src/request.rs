@@ -4,6 +4,8 @@ use crate::ByteOrder;
 
 /// `QueryExtension`.
 pub const QUERY_EXTENSION: u8 = 98;
+/// `QueryBestSize`.
+pub const QUERY_BEST_SIZE: u8 = 97;
 /// `ListExtensions`.
 pub const LIST_EXTENSIONS: u8 = 99;
 /// `ListFontsWithInfo`: the one core request with several replies.

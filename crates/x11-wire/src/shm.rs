@@ -76,6 +76,28 @@ impl Attach {
     }
 }
 
+/// An AttachFd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttachFd {
+    /// The client's name for the segment.
+    pub segment: u32,
+    /// Whether the server may only read it.
+    pub read_only: bool,
+}
+
+impl AttachFd {
+    /// Reads a well-formed AttachFd, `len` bytes long; `None` for what a server refuses without a look at the file.
+    pub fn parse(order: ByteOrder, request: &[u8], header: usize, len: u64) -> Option<Self> {
+        let read_only = match request.get(header + 4)? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let fits = len == (header + ATTACH_FD_BYTES - HEADER) as u64 && request.len() as u64 >= len;
+        fits.then_some(Self { segment: order.u32_at(request, header)?, read_only })
+    }
+}
+
 /// The segment of a request that names one: its offset behind the header depends on the request.
 pub fn segment_of(order: ByteOrder, minor: u8, request: &[u8], header: usize) -> Option<u32> {
     let at = match minor {

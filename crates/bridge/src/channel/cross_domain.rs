@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cross_domain::dialect::x11bridge::{Stage, sends_done};
+use cross_domain::dialect::x11bridge::{NEW_MEMORY, Stage, sends_done};
 use cross_domain::{
     CHANNEL_RING, Dialect, HEADER_BYTES, IDENTIFIERS_MAX, Identifier, IdentifierType, Message, RING_BYTES,
     SEND_HEADER_BYTES, encode_poll, encode_send_header,
@@ -18,6 +18,7 @@ use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
 use super::fences::{FenceChoice, FenceTotals, Fences};
 use super::liveness::Liveness;
+use super::memory::image_memory;
 use super::offer::Offer;
 use super::{Channel, ChannelError, Interest, Interests};
 use crate::downlink::Downlink;
@@ -76,14 +77,27 @@ pub trait Driver {
         None
     }
 
-    /// Lets go of a name: its SEND is done.
-    fn forget(&mut self, _identifier: Identifier) {}
+    /// Lets go of a name, whose SEND is submitted, or will not be.
+    fn forget(&mut self, _identifier: Identifier, _sent: bool) {}
 
-    /// The descriptor of an item that the host named: `RESOURCE_CREATE_BLOB` of it and `PRIME_HANDLE_TO_FD`.
-    fn take(&mut self, identifier: Identifier) -> Result<OwnedFd, ChannelError> {
-        let why = format!("the host passes item {}, and this driver can't take it", identifier.id);
-        Err(ChannelError { why })
+    /// The descriptor of an item that the host named: `RESOURCE_CREATE_BLOB` of it and `PRIME_HANDLE_TO_FD`. `None` where
+    /// it can't be had.
+    fn take(&mut self, _identifier: Identifier) -> Option<OwnedFd> {
+        None
     }
+
+    /// See [`Channel::device`].
+    fn device(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Maps `bytes` bytes of what the host calls `blob_id`, a number of memory that it makes when it is asked for.
+    fn memory(&mut self, _blob_id: u64, _bytes: usize) -> Option<(OwnedFd, SharedMap)> {
+        None
+    }
+
+    /// Takes note that the client is at rest.
+    fn rest(&mut self) {}
 
     /// Gives the memory of a blob back to the kernel, where that can be done while the host may write to it.
     fn release(&mut self, _blob: &SharedMap) {}
@@ -131,7 +145,7 @@ pub struct CrossDomain<D> {
     /// What its SENDs name.
     named: Vec<Identifier>,
     /// Descriptors that came with the ring's message and have not been taken.
-    arrived: Vec<OwnedFd>,
+    arrived: Vec<Option<OwnedFd>>,
     over: bool,
     failure: Option<ChannelError>,
 }
@@ -230,17 +244,17 @@ impl<D: Driver> CrossDomain<D> {
         }
         for descriptor in piece.descriptors.iter().take(IDENTIFIERS_MAX) {
             let Some(identifier) = self.driver.name(descriptor.as_fd()) else {
-                return self.forget(before);
+                return self.forget(before, false);
             };
             self.named.push(identifier);
         }
     }
 
-    /// Lets go of all names from that one on.
-    fn forget(&mut self, from: usize) {
+    /// Lets go of all names from that one on, whose SENDs are submitted, or will not be.
+    fn forget(&mut self, from: usize, sent: bool) {
         let fence = self.dialect.raw_identifier_type(IdentifierType::Shm);
         let names = self.named.drain(from..).filter(|identifier| Some(identifier.id_type) != fence);
-        names.for_each(|identifier| self.driver.forget(identifier));
+        names.for_each(|identifier| self.driver.forget(identifier, sent));
     }
 
     /// What names the page that the host makes for a fence.
@@ -314,7 +328,9 @@ impl<D: Driver> CrossDomain<D> {
             Message::Closed(closed) => return Err(self.why_closed(closed.errno, message.data_range())),
             Message::Receive(receive) => {
                 for identifier in receive.identifiers.iter() {
-                    self.arrived.push(self.driver.take(identifier)?);
+                    let kind = self.dialect.identifier_type(identifier.id_type);
+                    let is_blob = kind == Some(IdentifierType::VirtgpuBlob);
+                    self.arrived.push(if is_blob { self.driver.take(identifier) } else { None });
                 }
                 if self.arrived.len() > DESCRIPTORS_MAX {
                     return Err(ChannelError {
@@ -409,7 +425,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
             let submitted = std::mem::take(&mut self.submitted);
             uplink.sent(submitted);
             sent += submitted;
-            self.forget(0);
+            self.forget(0, true);
         }
         Ok(sent)
     }
@@ -433,7 +449,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
     fn receive(
         &mut self,
         downlink: &mut Downlink,
-        descriptors: &mut Vec<OwnedFd>,
+        descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Result<Outcome, ChannelError> {
         match self.advance()? {
             Outcome::Bytes(bytes) => {
@@ -449,6 +465,21 @@ impl<D: Driver> Channel for CrossDomain<D> {
             }
             other => Ok(other),
         }
+    }
+
+    fn device(&mut self) -> Option<OwnedFd> {
+        self.driver.device()
+    }
+
+    fn memory(&mut self, bytes: usize) -> Option<(OwnedFd, SharedMap)> {
+        if self.carries().files {
+            return None;
+        }
+        if self.dialect == Dialect::X11Bridge {
+            return self.driver.memory(NEW_MEMORY, bytes);
+        }
+        let (blob_id, bytes) = image_memory(&mut self.driver, &self.query_ring, bytes).ok()??;
+        self.driver.memory(blob_id, bytes)
     }
 
     fn pass(&mut self, client: BorrowedFd<'_>, bytes: u64) -> Option<Result<Outcome, Errno>> {
@@ -468,6 +499,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
     }
 
     fn release(&mut self) {
+        self.driver.rest();
         if self.unread.is_empty() {
             self.driver.release(&self.ring);
         }

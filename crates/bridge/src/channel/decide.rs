@@ -31,7 +31,7 @@ impl Wishes<'_> {
             ChannelChoice::Auto => self.choose(),
             ChannelChoice::Virtgpu => {
                 let device = virtgpu::find(self.render_node)?;
-                let why = format!("as asked; {device}; {NO_DESCRIPTORS}");
+                let why = format!("as asked; {device}; {}", device.carriage());
                 Ok((Route::Virtgpu(device), why))
             }
             ChannelChoice::Pipe(address) => {
@@ -61,7 +61,7 @@ impl Wishes<'_> {
         }
         let gpu = match virtgpu::find(self.render_node) {
             Ok(device) => {
-                let why = format!("{device}; {NO_DESCRIPTORS}");
+                let why = format!("{device}; {}", device.carriage());
                 return Ok((Route::Virtgpu(device), why));
             }
             Err(error) => error.to_string(),

@@ -88,15 +88,12 @@ impl Driver for Loopback {
         Some(Identifier { id, id_type, size: u32::try_from(size.max(0)).unwrap_or(u32::MAX) })
     }
 
-    fn forget(&mut self, identifier: Identifier) {
+    fn forget(&mut self, identifier: Identifier, _sent: bool) {
         self.context.resources().release(identifier.id);
     }
 
-    fn take(&mut self, identifier: Identifier) -> Result<OwnedFd, ChannelError> {
-        let id = identifier.id;
-        let taken = self.context.resources().take_item(id);
-        taken
-            .ok_or_else(|| ChannelError { why: format!("the host passes item {id}, which it does not have") })
+    fn take(&mut self, identifier: Identifier) -> Option<OwnedFd> {
+        self.context.resources().take_item(identifier.id)
     }
 
     /// The host half writes on this same thread, so not now.

@@ -8,6 +8,7 @@ mod fences;
 mod hostile_host;
 mod liveness;
 mod loopback;
+mod memory;
 mod offer;
 mod pipe;
 mod route;
@@ -19,6 +20,7 @@ use std::time::Instant;
 
 use rustix::event::PollFlags;
 use session::{Carries, FenceAction};
+use sys::SharedMap;
 use sys::socket::Outcome;
 use x11_wire::message::BAD_MATCH;
 
@@ -60,12 +62,24 @@ pub trait Channel {
         true
     }
 
-    /// Receives into the downlink's room; descriptors that came along are appended to `descriptors`.
+    /// Receives into the downlink's room; descriptors that came along are appended to `descriptors`, `None` for one that
+    /// could not be taken.
     fn receive(
         &mut self,
         downlink: &mut Downlink,
-        descriptors: &mut Vec<OwnedFd>,
+        descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Result<Outcome, ChannelError>;
+
+    /// The device that DRI3 opens, where the server's means nothing on this machine.
+    fn device(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// New memory of the server's machine: a descriptor that the server can be sent, and a mapping of at least `bytes`
+    /// bytes. `None` where there is none left, or a file of this machine does as well.
+    fn memory(&mut self, _bytes: usize) -> Option<(OwnedFd, SharedMap)> {
+        None
+    }
 
     /// Passes up to `bytes` received ones straight on to the client, without the downlink. `None` where it has none
     /// at hand, so that [`Channel::receive`] is the way.

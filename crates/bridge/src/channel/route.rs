@@ -67,7 +67,19 @@ impl Route {
 
     /// Whether it carries descriptors.
     pub(crate) fn carries_descriptors(&self) -> bool {
-        self.display().is_some_and(DisplayName::is_unix)
+        match self {
+            Self::Virtgpu(device) => device.carries().descriptors,
+            Self::Pipe(_) => false,
+            Self::Loopback(display) | Self::Socket(display) => display.is_unix(),
+        }
+    }
+
+    /// Whether clients are offered DRI3 if nobody says otherwise: where they find a device to render on.
+    pub(crate) fn offers_dri3(&self) -> bool {
+        match self {
+            Self::Virtgpu(device) => device.renders(),
+            _ => self.carries_descriptors(),
+        }
     }
 
     /// Whether fences can be relayed on it.

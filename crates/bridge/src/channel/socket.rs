@@ -79,9 +79,12 @@ impl Channel for Socket {
     fn receive(
         &mut self,
         downlink: &mut Downlink,
-        descriptors: &mut Vec<OwnedFd>,
+        descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Result<Outcome, ChannelError> {
-        Ok(socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], descriptors)?)
+        let mut arrived = vec![];
+        let outcome = socket::receive(&self.server, &mut [IoSliceMut::new(downlink.room())], &mut arrived);
+        descriptors.extend(arrived.into_iter().map(Some));
+        Ok(outcome?)
     }
 
     fn end(&self) -> Option<BorrowedFd<'_>> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use session::{Handshake, Next, Session, Trace, Traced, Violation};
+use session::{Attach, Handshake, Next, Session, Source, Trace, Traced, Violation};
 use sys::peer::Peer;
 use sys::socket::{self, Outcome};
 use x11_wire::message::BAD_MATCH;
@@ -24,7 +24,7 @@ use crate::downlink::Downlink;
 use crate::events::{Event, Level};
 use crate::live::LiveOptions;
 use crate::roster::{Entry, Listed, Numbers};
-use crate::segments::Segments;
+use crate::segments::{Denied, Place, Segments};
 use crate::spin::Spinner;
 use crate::stats::Totals;
 use crate::tracing::{self, Looks};
@@ -227,7 +227,7 @@ impl<'a> Relay<'a> {
             Next::Client => self.read_client(),
             // An answer of the host sets this back to `Client`.
             Next::Host => false,
-            Next::Attach(_) | Next::Link(_) | Next::ResetFence(_) => {
+            Next::Attach(_) | Next::Device | Next::Link(_) | Next::ResetFence(_) => {
                 self.look();
                 true
             }
@@ -303,9 +303,9 @@ impl<'a> Relay<'a> {
             match self.next {
                 Next::Attach(attach) => {
                     self.act();
-                    let file = self.segments.attach(&self.socket, attach);
-                    self.session.attached(file);
+                    self.attach(attach);
                 }
+                Next::Device => self.session.device(self.channel.device()),
                 Next::Link(id) => {
                     self.act();
                     let file = self.session.fence_file().map(AsFd::as_fd);
@@ -327,6 +327,27 @@ impl<'a> Relay<'a> {
         if self.uplink.is_ready() {
             self.send_up();
         }
+    }
+
+    fn attach(&mut self, attach: Attach) {
+        let files = self.channel.carries().files;
+        let memory = |bytes| {
+            if files {
+                return Place::Files;
+            }
+            self.channel.memory(bytes).map_or(Place::Nowhere, |(theirs, map)| Place::Memory(theirs, map))
+        };
+        let file = match attach.source {
+            Source::Number(number) => self.segments.attach(&self.socket, attach, number, memory),
+            Source::Descriptor => match self.session.take_segment() {
+                Some(file) => match self.segments.attach_file(file, attach, memory) {
+                    Ok(file) => file,
+                    Err(Denied) => return self.session.denied(),
+                },
+                None => None,
+            },
+        };
+        self.session.attached(file);
     }
 
     /// Carries out what the session asks for, before anything goes on that it let through.

@@ -39,6 +39,14 @@
 //!
 //! There is no RECEIVE without data and identifiers in this dialect.
 //!
+//! **Identifiers.** A SEND that names a resource which the host has no file of reaches the socket without any of its
+//! descriptors; so the X server answers it with an error of its own. In a RECEIVE the id 0 stands for a descriptor that
+//! can't be shown to the guest.
+//!
+//! **Memory of the host.** With the bit [`FEATURE_MEMORY`] in the capset's features, a RESOURCE_CREATE_BLOB in the memory
+//! HOST3D with the blob id [`NEW_MEMORY`] makes zeroed memory that the host has a file of: it can be mapped, and named in a
+//! SEND.
+//!
 //! **Fences** can be relayed, see [`fence`].
 
 pub mod fence;
@@ -59,6 +67,11 @@ pub const INIT_BYTES: usize = HEADER_BYTES + 24;
 
 /// CLOSED: far above the numbers of other hosts, which grow from 1.
 pub const CMD_CLOSED: u8 = 240;
+
+/// The host makes memory for guests. Bit 0 is [`fence::FEATURE_FENCES`].
+pub const FEATURE_MEMORY: u32 = 1 << 1;
+/// The blob id of new memory of the host. Items have ids of 32 bits.
+pub const NEW_MEMORY: u64 = 1 << 63;
 
 /// Bytes before the text of a CLOSED.
 pub const CLOSED_HEADER_BYTES: usize = HEADER_BYTES + 12;

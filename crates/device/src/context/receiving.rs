@@ -14,6 +14,7 @@ use sys::socket::Outcome;
 
 use super::fences::Fences;
 use super::{Context, End, Fence, Link, raw};
+use crate::mappable::mappable_bytes;
 use crate::resources::Resources;
 
 /// The channel ring.
@@ -92,7 +93,7 @@ impl Context {
         while let Some(identifier) = identifiers.get_mut(count)
             && let Some(descriptor) = self.arrived.pop_front()
         {
-            *identifier = item(&mut self.resources, descriptor)?;
+            *identifier = item(&mut self.resources, descriptor, self.is_remote && ring.is_ours)?;
             count += 1;
         }
         let bytes = if self.arrived.is_empty() { std::mem::take(&mut self.received) } else { 0 };
@@ -112,11 +113,14 @@ impl Context {
     }
 }
 
-/// What names a descriptor of the host's in a RECEIVE.
-fn item(resources: &mut Resources, descriptor: OwnedFd) -> Result<Identifier, Errno> {
-    let size = rustix::fs::fstat(&descriptor).map_or(0, |status| status.st_size);
+/// What names a descriptor of the host's in a RECEIVE; with `remote`, only one that can be mapped for another machine.
+fn item(resources: &mut Resources, descriptor: OwnedFd, remote: bool) -> Result<Identifier, Errno> {
     let id_type = Dialect::X11Bridge.raw_identifier_type(IdentifierType::VirtgpuBlob).ok_or(Errno::INVAL)?;
+    let size = mappable_bytes(&descriptor);
+    if remote && size.is_none() {
+        return Ok(Identifier { id: 0, id_type, size: 0 });
+    }
     let id = resources.add_item(descriptor)?;
-    // The guest asks the descriptor itself; what is above 4 GiB can't be said.
-    Ok(Identifier { id, id_type, size: u32::try_from(size.max(0)).unwrap_or(u32::MAX) })
+    // What is above 4 GiB can't be said.
+    Ok(Identifier { id, id_type, size: u32::try_from(size.unwrap_or(0)).unwrap_or(u32::MAX) })
 }

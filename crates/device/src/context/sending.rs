@@ -37,25 +37,28 @@ impl Context {
     }
 }
 
-/// The descriptors that a SEND names.
+/// The descriptors that a SEND names; none where the file of a blob is missing, so that the X server says so instead of
+/// taking one for another.
 fn named<'a>(
     resources: &'a Resources,
     fences: Option<&'a Fences>,
     send: &Send<'_>,
 ) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
-    let resource = |identifier: Identifier| {
-        let id = identifier.id;
-        match Dialect::X11Bridge.identifier_type(identifier.id_type) {
-            Some(IdentifierType::VirtgpuBlob) => {
-                resources.imported(id).ok_or(SubmitError::NoSuchResource { id })
-            }
+    let mut files = vec![];
+    let mut is_whole = true;
+    for Identifier { id, id_type, .. } in send.identifiers.iter() {
+        let file = match Dialect::X11Bridge.identifier_type(id_type) {
+            Some(IdentifierType::VirtgpuBlob) => resources.file(id),
             Some(IdentifierType::Shm) => {
-                fences.and_then(|fences| fences.file(id)).ok_or(SubmitError::NoSuchItem { id })
+                let page = fences.and_then(|fences| fences.file(id));
+                Some(page.ok_or(SubmitError::NoSuchItem { id })?)
             }
-            _ => Err(SubmitError::Unsupported { what: "identifiers of this type" }),
-        }
-    };
-    send.identifiers.iter().map(resource).collect()
+            _ => return Err(SubmitError::Unsupported { what: "identifiers of this type" }),
+        };
+        is_whole &= file.is_some();
+        files.extend(file);
+    }
+    Ok(if is_whole { files } else { vec![] })
 }
 
 /// Whether an identifier names the page of a fence.

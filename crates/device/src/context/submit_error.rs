@@ -16,11 +16,6 @@ pub enum SubmitError {
         /// The id.
         id: u32,
     },
-    /// An identifier that names nothing which the guest may send.
-    NoSuchResource {
-        /// The id.
-        id: u32,
-    },
     /// An id that names no futex, pipe or eventfd, or one that is in use.
     NoSuchItem {
         /// The id.
@@ -42,9 +37,6 @@ impl std::fmt::Display for SubmitError {
             Self::OutOfPlace { what } => write!(f, "the guest sent {what}"),
             Self::NoSuchRing { id } => {
                 write!(f, "the guest named resource {id} as a ring, which it can't be")
-            }
-            Self::NoSuchResource { id } => {
-                write!(f, "the guest sent resource {id}, which it does not have")
             }
             Self::NoSuchItem { id } => write!(f, "the guest named item {id}, which it can't"),
             Self::Fence(error) => error.fmt(f),

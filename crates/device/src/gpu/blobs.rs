@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, SeekFrom};
+use rustix::fs::MemfdFlags;
 use sys::{Blob, Piece};
 
 use super::protocol::{Status, u32_at, u64_at};
+use crate::mappable::fill_last_page;
 
 /// Resources of a guest at most.
 pub const BLOBS_MAX: usize = 16_384;
@@ -30,9 +31,21 @@ pub(crate) enum Resource {
     /// Memory of the guest.
     Guest { blob: Arc<Blob>, pieces: usize },
     /// A file of the host, and where in the window it is mapped.
-    Host { file: OwnedFd, bytes: u64, mapped: Option<Mapped> },
+    Host {
+        file: Arc<OwnedFd>,
+        bytes: u64,
+        /// Whether the file was made for the guest.
+        is_new: bool,
+        mapped: Option<Mapped>,
+    },
     /// A picture for a scanout, where there is none to show it on; or what is left of a blob without memory.
     Picture,
+}
+
+impl Resource {
+    const fn new_bytes(&self) -> u64 {
+        if let Self::Host { bytes, is_new: true, .. } = self { *bytes } else { 0 }
+    }
 }
 
 /// Where a file is mapped.
@@ -49,6 +62,8 @@ pub(crate) struct Mapped {
 pub(crate) struct Resources {
     by_id: HashMap<u32, Resource>,
     pieces: usize,
+    /// Bytes of the files that were made for the guest.
+    new_bytes: u64,
 }
 
 impl Resources {
@@ -71,8 +86,20 @@ impl Resources {
             return Err(Status::OutOfMemory);
         }
         self.pieces += more;
+        self.new_bytes += resource.new_bytes();
         self.by_id.insert(id, resource);
         Ok(())
+    }
+
+    /// Makes zeroed memory for the guest: of all such resources at most `bytes_max` bytes.
+    pub(crate) fn new_memory(&self, bytes: u64, bytes_max: u64) -> Result<Resource, Status> {
+        if self.new_bytes.checked_add(bytes).is_none_or(|bytes| bytes > bytes_max) {
+            return Err(Status::OutOfMemory);
+        }
+        let file = rustix::fs::memfd_create(c"x11bridge-memory", MemfdFlags::CLOEXEC);
+        let file = file.map_err(|_| Status::OutOfMemory)?;
+        rustix::fs::ftruncate(&file, bytes).map_err(|_| Status::OutOfMemory)?;
+        Ok(Resource::Host { file: Arc::new(file), bytes, is_new: true, mapped: None })
     }
 
     /// Takes the guest's memory out of a resource.
@@ -88,6 +115,7 @@ impl Resources {
 
     pub(crate) fn remove(&mut self, id: u32) -> Option<Resource> {
         let resource = self.by_id.remove(&id)?;
+        self.new_bytes -= resource.new_bytes();
         if let Resource::Guest { pieces, .. } = &resource {
             self.pieces -= pieces;
         }
@@ -155,15 +183,10 @@ pub(crate) fn guest_blob(
     Ok(Resource::Guest { blob: Arc::new(blob), pieces: count })
 }
 
-/// A blob of a file. The VMM maps it for reading and writing, and whoever touches what lies behind its end is ended.
+/// A blob of a file, which the guest may have rounded up to its pages.
 pub(crate) fn host_blob(file: OwnedFd, bytes: u64) -> Result<Resource, Status> {
-    let mode = rustix::fs::fcntl_getfl(&file).map(|flags| flags & OFlags::RWMODE);
-    // Buffers of devices know their size by this alone.
-    let size = rustix::fs::seek(&file, SeekFrom::End(0));
-    match (mode, size) {
-        (Ok(OFlags::RDWR), Ok(size)) if bytes <= size => Ok(Resource::Host { file, bytes, mapped: None }),
-        _ => Err(Status::InvalidParameter),
-    }
+    fill_last_page(&file, bytes).map_err(|_| Status::InvalidParameter)?;
+    Ok(Resource::Host { file: Arc::new(file), bytes, is_new: false, mapped: None })
 }
 
 #[cfg(test)]
@@ -198,6 +221,19 @@ mod tests {
         assert_eq!(resources.insert(3, guest_blob(1)), Err(Status::OutOfMemory));
         resources.remove(1);
         assert_eq!(resources.insert(3, guest_blob(PIECES_TOTAL_MAX - 1)), Ok(()));
+    }
+
+    #[test]
+    fn the_memory_that_is_made_for_a_guest_is_limited() {
+        let mut resources = Resources::default();
+        for id in [1, 2] {
+            let memory = resources.new_memory(4096, 8192).unwrap();
+            resources.insert(id, memory).unwrap();
+        }
+        assert_eq!(resources.new_memory(4096, 8192).unwrap_err(), Status::OutOfMemory);
+        assert_eq!(resources.new_memory(u64::MAX, u64::MAX).unwrap_err(), Status::OutOfMemory);
+        resources.remove(1);
+        assert!(resources.new_memory(4096, 8192).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One context of the device, and the requests that it holds.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use cross_domain::channel;
@@ -58,12 +59,38 @@ pub(crate) struct Entry<C> {
     readable: bool,
     watched: bool,
     room_wanted: bool,
+    /// Resources that the guest has detached behind submissions that are held, which may name them.
+    leaving: Vec<u32>,
 }
 
 impl<C> Entry<C> {
     pub(crate) const fn new(key: ContextKey, context: Context) -> Self {
         let held = VecDeque::new();
-        Self { key, context, held, poll: None, readable: false, watched: false, room_wanted: false }
+        Self {
+            key,
+            context,
+            held,
+            poll: None,
+            readable: false,
+            watched: false,
+            room_wanted: false,
+            leaving: vec![],
+        }
+    }
+
+    /// Lets the context name the file of a blob.
+    pub(crate) fn attach_file(&mut self, id: u32, file: Arc<OwnedFd>) -> Result<(), Errno> {
+        self.leaving.retain(|leaving| *leaving != id);
+        self.context.resources().attach_file(id, file)
+    }
+
+    /// Takes a resource from the context, once what was submitted before is carried out.
+    pub(crate) fn detach(&mut self, id: u32) {
+        if self.held.is_empty() {
+            self.context.resources().detach(id);
+        } else if !self.leaving.contains(&id) {
+            self.leaving.push(id);
+        }
     }
 
     /// Takes a submission, whose copy is in the scratch.
@@ -125,6 +152,9 @@ impl<C> Entry<C> {
             };
             std::mem::swap(&mut workspace.scratch, &mut request);
             self.finish(platform, held, status);
+        }
+        if self.held.is_empty() {
+            self.leaving.drain(..).for_each(|id| self.context.resources().detach(id));
         }
         self.settle(platform);
     }

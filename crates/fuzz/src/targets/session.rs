@@ -101,7 +101,7 @@ impl Run {
         let numbers = stream.arrived..stream.arrived + u32::from(record.descriptors);
         stream.arrived = numbers.end;
         if record.host {
-            self.session.host_descriptors(numbers);
+            self.session.host_descriptors(numbers.map(Some));
         } else {
             self.session.client_descriptors(numbers);
         }
@@ -120,6 +120,7 @@ impl Run {
             match self.next {
                 // There is no segment; one that is attached changes lengths, which the session's own tests look at.
                 Next::Attach(_) => self.session.attached(None),
+                Next::Device => self.session.device(None),
                 Next::Link(_) => {
                     let is_fence = self.session.fence_file().is_some_and(|number| number % 2 == 0);
                     self.session.linked(if is_fence { Ok(()) } else { Err(BAD_MATCH) });

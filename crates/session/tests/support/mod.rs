@@ -11,6 +11,7 @@ use session::{Action, Carries, FenceAction, Fences, Marks, Next, Offers, Session
 use x11_wire::{ByteOrder, padded};
 
 pub(crate) const BYTES_ONLY: Carries = Carries::BYTES;
+pub(crate) const BLOBS: Carries = Carries { fences: Fences::Linked, ..Carries::BLOBS };
 pub(crate) const MEMORY: Carries = Carries::MEMORY;
 pub(crate) const EVERYTHING: Carries = Carries::EVERYTHING;
 pub(crate) const LINKED: Carries = Carries { fences: Fences::Linked, ..Carries::MEMORY };
@@ -166,19 +167,23 @@ impl Run {
     pub(crate) fn host(&mut self, bytes: &[u8]) {
         self.host_held.extend(bytes);
         let mut marks = Marks::new();
+        let mut left_out = vec![];
         let forward = self.session.host_data(&mut self.host_held, &mut marks).unwrap();
         for mark in marks {
             assert!(mark.offset < forward, "a mark lies in what is forwarded");
-            self.client_marks.push((self.to_client.len() + mark.offset, mark.descriptors));
+            left_out.extend(mark.offset - mark.skip..mark.offset);
+            let kept = self.to_client.len() + mark.offset - left_out.len();
+            self.client_marks.push((kept, mark.descriptors));
         }
-        self.to_client.extend(self.host_held.drain(..forward));
+        let passed = self.host_held.drain(..forward).enumerate();
+        self.to_client.extend(passed.filter(|(at, _)| !left_out.contains(at)).map(|(_, byte)| byte));
         self.actions.extend(self.session.take_actions());
         self.fence_actions.extend(self.session.take_fence_actions());
         assert!(self.host_held.len() <= session::HOST_HELD_MAX, "{} bytes held", self.host_held.len());
     }
 
     pub(crate) fn host_with(&mut self, bytes: &[u8], descriptors: &[u32]) {
-        self.session.host_descriptors(descriptors.iter().copied());
+        self.session.host_descriptors(descriptors.iter().copied().map(Some));
         self.host(bytes);
     }
 

@@ -1,12 +1,15 @@
 //! Finding the virtio-gpu device, and what its host offers.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, Dialect, QUERY_RING, encode_poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use session::Carries;
 use sys::virtgpu::{Node, Param};
 
 use super::fence::is_signalled_within;
@@ -20,6 +23,9 @@ const FOLDER: &str = "/dev/dri";
 const DRIVER: &str = "virtio_gpu";
 /// Rings of a context: that of queries, and that of the channel.
 const RINGS: u32 = 2;
+/// The capsets that drivers of clients render with: virgl, its second version, gfxstream, Venus, and that of drivers which
+/// speak to the host's own (native contexts).
+const RENDERERS: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6;
 /// How long the host may take to answer at all. Together with the rest it stays below five seconds.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 
@@ -32,6 +38,10 @@ pub struct Device {
     path: PathBuf,
     open: Opener,
     offer: Offer,
+    /// Whether the host can show its memory to the guest: without that no buffer comes from it.
+    shows_memory: bool,
+    /// Whether it has a capset that drivers of clients render with.
+    has_renderer: bool,
     watch: Option<Arc<Watch>>,
 }
 
@@ -69,6 +79,8 @@ impl Device {
     {
         let node = open().map_err(|errno| Unavailable::Open { path: path.clone(), errno })?;
         let mut offer = check(node.as_ref(), &path)?;
+        let shows_memory = node.param(Param::HostVisible) != 0;
+        let has_renderer = node.param(Param::SupportedCapsetIds) & RENDERERS != 0;
         drop(node);
         let open: Opener = Arc::new(move || {
             let node = open()?;
@@ -80,7 +92,7 @@ impl Device {
         let watch = ours.then(|| Watch::new(Arc::clone(&open))).transpose();
         let doing = "making an eventfd";
         let watch = watch.map_err(|errno| Unavailable::Os { path: path.clone(), doing, errno })?;
-        Ok(Self { path, open, offer, watch })
+        Ok(Self { path, open, offer, shows_memory, has_renderer, watch })
     }
 
     /// A context for a client.
@@ -90,7 +102,34 @@ impl Device {
         let node = (self.open)().map_err(|errno| ChannelError {
             why: format!("can't open {}: {}", self.path.display(), says(errno)),
         })?;
-        Ok(Virtgpu::new(node, watched))
+        Ok(Virtgpu::new(node, self.clone(), watched))
+    }
+
+    /// The render node, for a client's DRI3.
+    pub(super) fn open_for_client(&self) -> Result<OwnedFd, Errno> {
+        rustix::fs::open(&self.path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// Whether clients are to be offered DRI3: where a driver of theirs can render on this node. All that render tell the
+    /// host what to do by a capset of their own; without any, drivers that are handed the node give up, and buffers that
+    /// they have drawn themselves are memory of the guest, which the host can't be told of. Fences have to pass as well.
+    pub(in crate::channel) const fn renders(&self) -> bool {
+        self.shows_memory && self.has_renderer && self.offer.relays_fences
+    }
+
+    /// What clients are offered over it, in a few words.
+    pub(in crate::channel) const fn carriage(&self) -> &'static str {
+        match (self.shows_memory, self.has_renderer, self.offer.relays_fences) {
+            (false, ..) => "its host shows no memory to the guest, so MIT-SHM and DRI3 are hidden",
+            (true, false, _) => "no driver renders on it, so DRI3 is hidden",
+            (true, true, false) => "its host carries no fences, so DRI3 is hidden",
+            (true, true, true) => "it carries buffers and fences, so DRI3 works",
+        }
+    }
+
+    /// What its contexts carry.
+    pub(in crate::channel) const fn carries(&self) -> Carries {
+        if self.shows_memory { Carries::BLOBS } else { Carries::BYTES }
     }
 
     pub(in crate::channel) const fn offer(&self) -> Offer {

@@ -2,13 +2,13 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use cross_domain::{CAPSET_ID, Capset, Extension, channel};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use sys::SharedMap;
-use sys::virtgpu::Param;
+use sys::virtgpu::{BlobMem, Buffer, Param};
 
 use super::RenderNode;
 
@@ -23,6 +23,18 @@ pub(super) struct Fake {
     pub(super) answers: Option<Arc<AtomicBool>>,
     pub(super) capset: Vec<u8>,
     pub(super) events: Arc<OwnedFd>,
+    /// Whether descriptors are of buffers: all of one.
+    pub(super) imports: bool,
+    /// Where that is.
+    pub(super) mem: BlobMem,
+    /// How often its handle was closed.
+    pub(super) closed: Arc<AtomicUsize>,
+}
+
+impl Fake {
+    pub(super) fn times_closed(&self) -> usize {
+        self.closed.load(Relaxed)
+    }
 }
 
 impl Default for Fake {
@@ -37,6 +49,9 @@ impl Default for Fake {
             answers: Some(Arc::new(AtomicBool::new(true))),
             capset: Capset { version: 1, supported_channels, extension, ..Capset::default() }.encode(),
             events: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap()),
+            imports: true,
+            mem: BlobMem::Host,
+            closed: Arc::default(),
         }
     }
 }
@@ -61,6 +76,20 @@ impl RenderNode for Fake {
 
     fn create_guest_blob(&self, bytes: usize) -> Result<(u32, SharedMap), Errno> {
         Ok((1, SharedMap::create(bytes)?.0))
+    }
+
+    fn import(&self, _: BorrowedFd<'_>) -> Result<Buffer, Errno> {
+        let buffer = Buffer { handle: 3, resource_id: 7, size: 4096, mem: self.mem };
+        if self.imports { Ok(buffer) } else { Err(Errno::INVAL) }
+    }
+
+    fn close(&self, handle: u32) {
+        assert_eq!(handle, 3);
+        self.closed.fetch_add(1, Relaxed);
+    }
+
+    fn take(&self, _: u64, bytes: u64) -> Result<OwnedFd, Errno> {
+        Ok(SharedMap::create(usize::try_from(bytes).unwrap())?.1)
     }
 
     fn execbuffer(&self, _: &[u8], _: Option<u8>, _: bool) -> Result<Option<OwnedFd>, Errno> {

@@ -12,7 +12,7 @@ pub(in crate::channel) fn is_signalled(fence: &OwnedFd) -> Result<bool, Errno> {
 }
 
 /// Whether a fence is signalled, or will be within `limit`.
-pub(super) fn is_signalled_within(fence: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
+pub(in crate::channel) fn is_signalled_within(fence: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
     let deadline = (!limit.is_zero()).then(|| Instant::now() + limit);
     loop {
         let left =

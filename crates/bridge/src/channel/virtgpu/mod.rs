@@ -4,6 +4,7 @@
 //! `EXECBUFFER` returns when the commands are in the device's queue, whoever takes them out; and who finds the queue full
 //! waits in the kernel, where no signal reaches it. [`Window`] keeps that from happening.
 
+mod buffers;
 mod device;
 #[cfg(test)]
 mod fake;
@@ -14,22 +15,24 @@ mod unavailable;
 mod watch;
 mod window;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, QUERY_RING};
+use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, Identifier, QUERY_RING};
 use rustix::event::PollFlags;
 use rustix::param::page_size;
+use session::Carries;
 use sys::SharedMap;
 
 use super::cross_domain::Driver;
 use super::{ChannelError, Interest};
+use buffers::Buffers;
 use watch::Watched;
 use window::Window;
 
 pub use self::device::Device;
 pub(super) use self::device::find;
-pub(super) use self::fence::is_signalled;
+pub(super) use self::fence::{is_signalled, is_signalled_within};
 pub use self::node::RenderNode;
 pub(super) use self::probe::ONE_PIXEL;
 pub use self::unavailable::Unavailable;
@@ -40,7 +43,11 @@ const HOST_LOST: &str = "the host half of x11bridge does not answer; see whether
 /// A context of its own on a render node.
 pub struct Virtgpu {
     node: Box<dyn RenderNode>,
+    device: Device,
     window: Window,
+    buffers: Buffers,
+    /// The number of the last SEND that was submitted.
+    last: u32,
     /// Where the host half is a process that can end by itself.
     watched: Option<Watched>,
 }
@@ -53,8 +60,9 @@ impl std::fmt::Debug for Virtgpu {
 
 impl Virtgpu {
     /// Uses a node whose context has been initialized.
-    fn new(node: Box<dyn RenderNode>, watched: Option<Watched>) -> Self {
-        Self { node, window: Window::default(), watched }
+    fn new(node: Box<dyn RenderNode>, device: Device, watched: Option<Watched>) -> Self {
+        let (window, buffers) = (Window::default(), Buffers::default());
+        Self { node, device, window, buffers, last: 0, watched }
     }
 }
 
@@ -81,13 +89,58 @@ impl Driver for Virtgpu {
             return Ok(0);
         }
         // On a ring of the context: a fence of the device as a whole would wait for everybody else's.
-        let fence = self.node.execbuffer(commands, Some(QUERY_RING), self.window.wants_fence())?;
+        // Buffers are let go of when their SEND is done, which nothing else may tell for a long time.
+        let wants_fence = self.window.wants_fence() || self.buffers.are_named();
+        let fence = self.node.execbuffer(commands, Some(QUERY_RING), wants_fence)?;
         self.window.submitted(last, fence);
+        self.last = last;
         Ok(commands.len())
     }
 
     fn sends_done(&mut self, last: u32) {
         self.window.done(last);
+        self.buffers.done(self.node.as_ref(), last);
+    }
+
+    fn carries(&self) -> Carries {
+        self.device.carries()
+    }
+
+    fn name(&mut self, descriptor: BorrowedFd<'_>) -> Option<Identifier> {
+        self.buffers.name(self.node.as_ref(), self.device.offer().dialect, descriptor)
+    }
+
+    fn forget(&mut self, identifier: Identifier, sent: bool) {
+        self.buffers.forget(self.node.as_ref(), identifier.id, sent.then_some(self.last));
+    }
+
+    fn take(&mut self, identifier: Identifier) -> Option<OwnedFd> {
+        let Identifier { id, size, .. } = identifier;
+        // Our host half's way to say that it has nothing that a guest could map.
+        if id == 0 || size == 0 {
+            return None;
+        }
+        self.node.take(id.into(), size.into()).ok()
+    }
+
+    fn device(&mut self) -> Option<OwnedFd> {
+        self.device.open_for_client().ok()
+    }
+
+    fn memory(&mut self, blob_id: u64, bytes: usize) -> Option<(OwnedFd, SharedMap)> {
+        let bytes = bytes.next_multiple_of(page_size());
+        let descriptor = self.node.take(blob_id, bytes as u64).ok()?;
+        let map = SharedMap::map_buffer(descriptor.as_fd(), bytes).ok()?;
+        Some((descriptor, map))
+    }
+
+    fn rest(&mut self) {
+        if self.buffers.is_empty() {
+            return;
+        }
+        if let Ok(Some(last)) = self.window.look() {
+            self.buffers.done(self.node.as_ref(), last);
+        }
     }
 
     fn query(&mut self, commands: &[u8]) -> Result<Option<OwnedFd>, ChannelError> {

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use sys::SharedMap;
-use sys::virtgpu::{Node, Param};
+use sys::virtgpu::{Buffer, Node, Param};
 
 /// An open render node of a virtio-gpu driver; see [`Node`] for what the calls do.
 pub trait RenderNode: Send {
@@ -19,6 +19,15 @@ pub trait RenderNode: Send {
 
     /// Makes a blob of a multiple of the page size in guest memory, and maps it; returns its resource id too.
     fn create_guest_blob(&self, bytes: usize) -> Result<(u32, SharedMap), Errno>;
+
+    /// The buffer that a descriptor is of, with one handle however often it is asked for.
+    fn import(&self, descriptor: BorrowedFd<'_>) -> Result<Buffer, Errno>;
+
+    /// Gives a buffer's handle up.
+    fn close(&self, handle: u32);
+
+    /// A descriptor of `bytes` bytes, rounded up to pages, of what the host calls `blob_id`.
+    fn take(&self, blob_id: u64, bytes: u64) -> Result<OwnedFd, Errno>;
 
     /// Queues commands for the host; with `fence`, returns a descriptor that is readable once they are carried out.
     fn execbuffer(&self, commands: &[u8], ring: Option<u8>, fence: bool) -> Result<Option<OwnedFd>, Errno>;
@@ -46,6 +55,22 @@ impl RenderNode for Node {
     fn create_guest_blob(&self, bytes: usize) -> Result<(u32, SharedMap), Errno> {
         let blob = Self::create_guest_blob(self, bytes)?;
         Ok((blob.resource_id, self.map(blob, bytes)?))
+    }
+
+    fn import(&self, descriptor: BorrowedFd<'_>) -> Result<Buffer, Errno> {
+        Self::import(self, descriptor)
+    }
+
+    fn close(&self, handle: u32) {
+        Self::close(self, handle);
+    }
+
+    fn take(&self, blob_id: u64, bytes: u64) -> Result<OwnedFd, Errno> {
+        let handle = self.create_host_blob(blob_id, bytes)?;
+        let descriptor = self.export(handle);
+        // The descriptor keeps it.
+        Self::close(self, handle);
+        descriptor
     }
 
     fn execbuffer(&self, commands: &[u8], ring: Option<u8>, fence: bool) -> Result<Option<OwnedFd>, Errno> {

@@ -31,13 +31,20 @@ impl Window {
     /// Whether another one may be submitted.
     pub(super) fn is_open(&mut self) -> Result<bool, Errno> {
         if self.under_way.len() >= GROUP {
-            while let Some((at, fence)) = self.oldest_fence()
-                && is_signalled(fence)?
-            {
-                self.under_way.drain(..=at);
-            }
+            self.look()?;
         }
         Ok(self.waiting_for().is_none())
+    }
+
+    /// Looks which submissions are done by their fences. Returns the number of the last SEND that is.
+    pub(super) fn look(&mut self) -> Result<Option<u32>, Errno> {
+        let mut last = None;
+        while let Some((at, fence)) = self.oldest_fence()
+            && is_signalled(fence)?
+        {
+            last = self.under_way.drain(..=at).next_back().map(|(last, _)| last);
+        }
+        Ok(last)
     }
 
     /// Whether the next one has to have a fence.
