@@ -47,6 +47,7 @@ describe('policies', () => {
     ['marks something else', rule({ request: 'DeleteProperty', action: 'mark' }), /the action mark is for ChangeProperty alone/],
     ['diverts without an atom', rule({ request: 'SetSelectionOwner', action: 'divert' }), /last condition of a rule that diverts/],
     ['strips without bits', rule({ request: 'GetProperty', when: { window: 'other' }, action: 'strip' }), /last condition of a rule that strips/],
+    ['strips the mask of a list', rule({ request: 'ChangeWindowAttributes', when: { value_mask: { bits: 1 } }, action: 'strip' }), /value_mask says which values follow/],
     ['hides a request', rule({ request: 'GetImage', action: 'hide' }), /is no extension/],
     ['denies an extension', rule({ request: 'XTEST', action: 'deny' }), /XTEST is an extension: .* XTEST\.\*/],
     ['hides what the channel needs', rule({ request: 'BIG-REQUESTS', action: 'hide' }), /BIG-REQUESTS can't be hidden/],

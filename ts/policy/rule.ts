@@ -126,6 +126,7 @@ function checkExtension(name: string, action: Action, when: Readonly<Record<stri
 }
 
 function checkRequest(request: Request, action: Action, when: Readonly<Record<string, unknown>>, exact: boolean): Result<void, string> {
+  if (action === 'strip' && Object.keys(when).at(-1) === 'value_mask') return err('value_mask says which values follow, so nothing can be stripped of it: deny the request, or strip one of the values');
   const problem = actionProblem(request, action, Object.values(when).at(-1), exact);
   if (problem !== undefined) return err(problem);
   return Result.combine(Object.entries(when).map(([name, condition]) => checkCondition(request, name, condition, exact))).map(() => undefined);
