@@ -31,7 +31,7 @@ const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
   control: ['control', 'config', 'native', 'session', 'errors.ts', 'exit.ts'],
   trace: ['trace', 'policy'],
   vm: ['vm', 'errors.ts'],
-  doctor: ['doctor', 'config', 'session', 'native', 'errors.ts', 'runtime-dir.ts'],
+  doctor: ['doctor', 'config', 'session', 'native', 'vm', 'errors.ts', 'runtime-dir.ts'],
   session: ['session', 'policy', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
   host: ['host', 'native', 'config', 'session', 'emitter.ts', 'errors.ts', 'exit.ts'],
   native: ['native', 'policy', 'config', 'errors.ts'],

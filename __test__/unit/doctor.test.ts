@@ -57,6 +57,10 @@ class ScriptedMachine implements Machine {
   space = (): { free: number; total: number } => ({ free: this.free, total: 1 << 31 });
   output = async (program: string, ...args: readonly string[]): Promise<string | undefined> => this.outputs[[program, ...args].join(' ')];
   fenceWatcher = (): string => 'io_uring';
+  kvm: boolean | undefined = true;
+  kvmBoots = (): boolean | undefined => this.kvm;
+  fetched: string | undefined;
+  fetchedQemu = (): string | undefined => this.fetched;
   virtgpu: Machine['virtgpu'] = () => ok('the virtio-gpu device of /dev/dri/renderD128 leads to the X11 channel of libkrun');
   addon = (): ReturnType<Machine['addon']> => this.loaded;
   trial = async (): ReturnType<Machine['trial']> => ({ bridge: this.bridge, server: this.server });
@@ -134,6 +138,17 @@ describe('the doctor', () => {
     ['io-uring', 'a forbidden io_uring', (machine) => (machine.files['/proc/sys/kernel/io_uring_disabled'] = '2\n'), /^note: io_uring is switched off.* -> .*sysctl/],
     ['kvm', 'no right to it', (machine) => (machine.accesses = { '/dev/kvm': 'forbidden' }), /^note: .* -> .*usermod -aG kvm ada/],
     ['kvm', 'no KVM', (machine) => (machine.accesses = { '/dev/kvm': 'absent' }), /^note: there is no \/dev\/kvm/],
+    ['kvm', 'a KVM that boots no guest', (machine) => (machine.kvm = false), /^note: .*did not boot a guest.* -> .*nested virtualization/],
+    ['kvm', 'a KVM that nobody has tried', (machine) => (machine.kvm = undefined), /^ok: .*can be opened; whether it boots/],
+    [
+      'qemu',
+      'a QEMU of its own alone',
+      (machine) => {
+        machine.fetched = '/cache/qemu';
+        machine.outputs = { '/cache/qemu --version': 'QEMU emulator version 11.1.3', '/cache/qemu -device help': 'name "vhost-user-test-device-pci"' };
+      },
+      /^ok: version 11\.1\.3 with vhost-user-test-device-pci, which "npm run vm:setup" has fetched .*\/cache\/qemu/,
+    ],
     ['qemu', 'no QEMU', (machine) => (machine.outputs = {}), /^note: qemu-system-x86_64 isn't installed/],
     ['qemu', 'an old QEMU', (machine) => (machine.outputs['qemu-system-x86_64 --version'] = 'QEMU emulator version 7.2.11'), /^note: version 7\.2\.11 is too old/],
     ['qemu', 'a QEMU without the device', (machine) => (machine.outputs['qemu-system-x86_64 -device help'] = ''), /^note: version 11\.1\.3 has no vhost-user-test-device-pci/],

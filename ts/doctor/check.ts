@@ -53,10 +53,14 @@ export interface Machine {
   readonly output: (program: string, ...args: readonly string[]) => Promise<string | undefined>;
   /** The version of the addon, or why there is none. */
   readonly addon: () => Result<string, BridgeError>;
-  /** Which way to an X server the virtio-gpu device offers, or why none. */
   /** How the thread that watches fences would sleep; undefined without the addon. */
   readonly fenceWatcher: () => string | undefined;
+  /** Which way to an X server the virtio-gpu device offers, or why none. */
   readonly virtgpu: (renderNode: string | undefined) => Result<string, BridgeError>;
+  /** Whether KVM boots a guest, as `x11bridge vm` has found out since the machine was started; undefined when it has not. */
+  readonly kvmBoots: () => boolean | undefined;
+  /** The QEMU that `npm run vm:setup` has fetched. */
+  readonly fetchedQemu: () => string | undefined;
   /** The bridge that `serve` would start, with a client through it. Every call gives the same. */
   readonly trial: () => Promise<Trial>;
 }

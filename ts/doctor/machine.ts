@@ -6,6 +6,8 @@ import { Result } from 'neverthrow';
 import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
 import { addonVersion, fenceWatcher, virtgpuOffer } from '../native/index.js';
+import { rememberedKvm } from '../vm/acceleration.js';
+import { findParts, type GuestParts } from '../vm/parts.js';
 import type { Machine } from './check.js';
 import { tryBridge, type Trial } from './trial.js';
 
@@ -31,8 +33,15 @@ export function thisMachine(settings: Result<ResolvedSettings, BridgeError>, env
     addon: addonVersion,
     virtgpu: virtgpuOffer,
     fenceWatcher,
+    kvmBoots: () => guestParts(env).map(rememberedKvm).unwrapOr(undefined),
+    fetchedQemu: () => guestParts(env).map(({ qemu }) => qemu).unwrapOr(undefined),
     trial: () => (trial ??= tryBridge(settings, env)),
   };
+}
+
+/** What `x11bridge vm` would take. */
+function guestParts(env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
+  return findParts({ qemu: undefined, kernel: undefined, root: undefined }, env);
 }
 
 function attempt<Value>(act: () => Value): Value | undefined {

@@ -26,7 +26,7 @@ export async function chooseAcceleration(wanted: Acceleration | undefined, parts
   if (wanted !== undefined) return { acceleration: wanted, reason: 'as chosen' };
   if (parts.arch !== process.arch) return { acceleration: 'tcg', reason: 'the guest has another processor' };
   if (!canOpenKvm()) return { acceleration: 'tcg', reason: '/dev/kvm is not there or may not be used' };
-  const works = remembered(parts) ?? (await probeAndRemember(parts));
+  const works = rememberedKvm(parts) ?? (await probeAndRemember(parts));
   return works ? { acceleration: 'kvm', reason: 'it boots the guest' } : { acceleration: 'tcg', reason: '/dev/kvm is there, but did not boot the guest' };
 }
 
@@ -56,7 +56,8 @@ async function probeAndRemember(parts: GuestParts): Promise<boolean> {
   return works;
 }
 
-function remembered(parts: GuestParts): boolean | undefined {
+/** Whether KVM boots a guest, if that has been found out since the machine was started. */
+export function rememberedKvm(parts: GuestParts): boolean | undefined {
   return readMemory(parts)?.works[subjectOf(parts)];
 }
 

@@ -34,7 +34,7 @@ const REMEDY = 'run "npm run vm:setup" in a checkout of x11bridge';
 const REMEDY_FOREIGN = REMEDY.replace('vm:setup', 'vm:setup -- --all');
 
 /** Finds the parts, in the cache where no option names another. */
-export function findParts({ qemu, kernel, root }: VmOptions, env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
+export function findParts({ qemu, kernel, root }: Pick<VmOptions, 'qemu' | 'kernel' | 'root'>, env: NodeJS.ProcessEnv): Result<GuestParts, BridgeError> {
   const cache = vmCacheFolder(env);
   const manifest = readManifest(cache);
   return safeTry(function* () {
