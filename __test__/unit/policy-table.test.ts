@@ -191,14 +191,14 @@ function executed({ words, extensions, atoms }: PolicyTable, { request }: Sample
   for (let place = word(); !Number.isNaN(place); place = word()) {
     const [opcode, action, error] = [word(), word(), word()];
     word();
-    let [holds, strip] = [true, (): void => undefined];
+    let [holds, strip] = [true, (): void | undefined => undefined];
     for (let tests = word(); tests > 0; tests--) {
       const field = subjectOf(word, bytes);
       const [ask, negate, low, high] = [word(), word(), word(), word()];
       assert.equal(negate, 0);
       const value = field && bytes.read(field.at, field.width);
       holds &&= value !== undefined && asks(ask, low, high, value, atoms);
-      if (field !== undefined && value !== undefined) strip = () => bytes.write(field.at, field.width, (value & ~low) >>> 0);
+      strip = () => field && bytes.write(field.at, field.width, ((value ?? 0) & ~low) >>> 0);
     }
     if (place !== group || opcode !== request.opcode || !holds) continue;
     if (action < 3) return ([['pass', 0], ['deny', error], ['ignore', 0]] as const)[action] ?? ['pass', 0];
