@@ -12,6 +12,7 @@ mod lab;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -267,6 +268,35 @@ fn nobody_sleeps_for_ever_on_a_fence_of_a_server_that_has_gone() {
     client.answer().unwrap();
     assert_eq!(ends.lab.ends(1).len(), 1);
     assert_eq!(ends.lab.bridge.stats().totals.fences.given_up, 1);
+}
+
+#[test]
+fn a_client_that_waits_for_a_fence_and_reads_nothing_goes_on() {
+    let (mut ends, mut client, mut server) = (ends(ByteOrder::Little), peer(), peer());
+    let file = client.alloc(0).unwrap();
+    let page = ends.make(NAME, &file);
+    server.map(0, &page).unwrap();
+    ends.present(NAME);
+    let Ends { client: connection, server: mut stream, lab } = ends;
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // More than all buffers on the way hold.
+        scope.spawn(|| {
+            while !enough.load(Relaxed) {
+                stream.stream.send(&stream.reply_bytes(0, &[], &[0; 1 << 16])).unwrap();
+            }
+        });
+        until("the client's socket is full", || {
+            let before = lab.bridge.stats().totals.bytes_to_client;
+            sleep(Duration::from_millis(100));
+            before > 0 && lab.bridge.stats().totals.bytes_to_client == before
+        });
+        client.tell("await 0").unwrap();
+        server.ask("trigger 0").unwrap();
+        client.answer().unwrap();
+        enough.store(true, Relaxed);
+        drop(connection);
+    });
 }
 
 #[test]

@@ -401,6 +401,12 @@ impl<D: Driver> Channel for CrossDomain<D> {
         }
     }
 
+    fn relieve_fences(&mut self) {
+        if let Some(fences) = &mut self.fences {
+            fences.relieve();
+        }
+    }
+
     fn fence_totals(&self) -> FenceTotals {
         self.fences.as_ref().map_or_else(FenceTotals::default, Fences::totals)
     }

@@ -104,6 +104,10 @@ pub trait Channel {
     /// Triggers all linked fences: the host is lost, and nobody will.
     fn give_up_fences(&mut self) {}
 
+    /// Triggers all linked fences that the host may have triggered: what it says of them waits behind bytes that the client
+    /// does not take, maybe because it waits for a fence.
+    fn relieve_fences(&mut self) {}
+
     /// What became of the linked fences so far.
     fn fence_totals(&self) -> FenceTotals {
         FenceTotals::default()

@@ -559,6 +559,9 @@ impl<'a> Relay<'a> {
         }
         self.at_rest = ready == Ok(0);
         if self.at_rest {
+            if sending {
+                self.channel.relieve_fences();
+            }
             self.release();
             self.watch(watch_at);
         }
