@@ -1,11 +1,11 @@
-// What the tests have in C: libraries to preload, which give a stock X server DRI3 without a GPU and let Mesa use it, and a
-// client of libxcb.
+// What the tests have in C: libraries to preload, which give a stock X server DRI3 without a GPU and let Mesa use it, and
+// clients of libxcb.
 
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, step } from './setup.mjs';
 
-/** Where they are: `server.so`, `client.so` and `segments`. */
+/** Where they are: `server.so`, `client.so`, `segments` and `fences`. */
 export const SHIMS = join(ROOT, 'build/shims');
 
 const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror'];
@@ -16,6 +16,7 @@ const ARTIFACTS = [
   { output: 'server.so', folder: 'shims', name: 'server', flags: [...LIBRARY, '-isystem', '/usr/include/xorg', '-isystem', '/usr/include/pixman-1'], libraries: ['-lxshmfence'] },
   { output: 'client.so', folder: 'shims', name: 'client', flags: [...LIBRARY, '-isystem', '/usr/include/libdrm'], libraries: ['-ldl'] },
   { output: 'segments', folder: 'programs', name: 'segments', flags: [], libraries: ['-lxcb-shm', '-lxcb'] },
+  { output: 'fences', folder: 'programs', name: 'fences', flags: [], libraries: ['-lxshmfence', '-lxcb'] },
 ];
 
 /** Compiles what is out of date; needs the Debian packages of the group `shims`. */

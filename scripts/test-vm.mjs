@@ -5,6 +5,7 @@ import { buildAll } from './build-all.mjs';
 import { withInstalled } from './packaging/installed.mjs';
 import { ARTIFACTS } from './packaging/packages.mjs';
 import { runScript, setup, StepError } from './setup.mjs';
+import { buildShims } from './shims.mjs';
 import { compileTests, mochaSuite } from './suites.mjs';
 import { closingLine, Tally } from './tally.mjs';
 import { setUpVm, Unavailable } from './vm-setup.mjs';
@@ -20,12 +21,13 @@ await runScript(async () => {
   const unknown = args.find((arg) => arg !== '--quick');
   if (unknown !== undefined) throw new StepError(`There is no option ${unknown}; there is --quick.`);
   const extent = args.includes('--quick') ? 'quick' : 'all';
-  await setup({ debian: ['xserver', 'xclients', 'peers', 'fetch'] });
+  await setup({ debian: ['xserver', 'xclients', 'peers', 'fetch', 'shims', 'fences'] });
   const reason = await whyNot(extent);
   if (reason !== undefined) {
     console.log(`\nSkipped: ${reason}\n${closingLine({ passed: 0, failed: 0, skipped: 1 })}`);
     return 0;
   }
+  buildShims();
   const tally = new Tally();
   tally.add('vm', await (extent === 'all' && FOREIGN ? withForeignPackage((folder) => tests(extent, folder)) : tests(extent)));
   return tally.close();

@@ -1,6 +1,8 @@
 // Fences relayed between a client and a server that share no page, as over two kernels: loopback does it on request.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { ROOT } from '../support/command.js';
 import { eventually, type Running } from '../support/processes.js';
 import { shim } from '../support/xvfb.js';
 import { descriptors, type Sight } from './support/attack.js';
@@ -38,6 +40,31 @@ overEveryChannel(
         assert.deepEqual(bridged, direct);
       });
     }
+
+    for (const [what, mode, cycles] of [
+      ['presents and sleeps until its pixmap is idle', 'present', 20_000],
+      ['asks the server to trigger', 'trigger', 20_000],
+      ['is full of signals', 'signals', 3000],
+    ] as const) {
+      it(`a client of libxshmfence that ${what} is woken ${cycles} times`, async () => {
+        const { code, stdout, stderr } = await stage.run('bridged', program('fences'), [mode, String(cycles)]);
+        assert.deepEqual([code, stdout, stderr], [0, `cycles ${cycles}\n`, '']);
+      });
+    }
+
+    it('clients that are killed at any moment leave nothing behind, and others go on', async () => {
+      await stage.run('bridged', program('fences'), ['present', '10']);
+      const before = footprint(stage.bridge.pid);
+      const lasting = stage.run('bridged', program('fences'), ['present', '20000']);
+      for (let round = 0; round < 20; round++) {
+        await using client = stage.start('bridged', program('fences'), ['present', '100000000']);
+        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 60));
+        client.child.kill('SIGKILL');
+        await client.finished();
+      }
+      assert.equal((await lasting).stdout, 'cycles 20000\n');
+      await untilFlat(stage.bridge.pid, before);
+    });
 
     it('Mesa shows the same pixels over them', async () => {
       const env = { ...MESA, ...STOPPED_CLOCK, LD_PRELOAD: `${MESA.LD_PRELOAD}:${FAKETIME}` };
@@ -77,6 +104,11 @@ overEveryChannel(
   },
   { dri3: true, args: ['--fences', 'relay'], channels: ['loopback'] },
 );
+
+/** A program of the tests' own in C. */
+function program(name: string): string {
+  return join(ROOT, 'build/shims', name);
+}
 
 /** Frames that the program says it has shown. */
 function framesOf({ stdout }: Running): number {

@@ -4,6 +4,11 @@ export type Extent = 'quick' | 'all';
 
 const EXTENT: Extent = process.env['X11BRIDGE_VM_TESTS'] === 'quick' ? 'quick' : 'all';
 
+/** What holds for this run. */
+export function extent<Value>(values: Readonly<Record<Extent, Value>>): Value {
+  return values[EXTENT];
+}
+
 /** Declares tests that only the whole run has. */
 export function inTheWholeRun(declare: () => void): void {
   if (EXTENT === 'all') declare();

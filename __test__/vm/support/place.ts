@@ -11,8 +11,11 @@ export const BOOT_LIMIT_MS = 240_000;
 export class GuestPlace {
   #parts: { host: Xvfb; direct: Xvfb; guest: TestGuest } | undefined;
 
-  /** @param args options of `x11bridge vm` */
-  constructor(private readonly args: readonly string[]) {}
+  /** @param args options of `x11bridge vm`; with `dri3` both servers have DRI3, and clients are offered it though no driver renders in the guest */
+  constructor(
+    private readonly args: readonly string[],
+    private readonly servers: { readonly dri3?: boolean } = {},
+  ) {}
 
   /** The server on which the guest's programs appear. */
   get host(): Xvfb {
@@ -29,9 +32,9 @@ export class GuestPlace {
   }
 
   async open(): Promise<void> {
-    const [host, direct] = await Promise.all([startXvfb({ auth: true }), startXvfb({ auth: true })]);
+    const [host, direct] = await Promise.all([startXvfb({ auth: true, ...this.servers }), startXvfb({ auth: true, ...this.servers })]);
     try {
-      const guest = await TestGuest.boot({ args: this.args, env: { ...clientEnv(host.display, host.xauthority, '/tmp') } });
+      const guest = await TestGuest.boot({ args: this.args, env: { ...clientEnv(host.display, host.xauthority, '/tmp'), ...(this.servers.dri3 && { X11BRIDGE_DRI3: 'on' }) } });
       this.#parts = { host, direct, guest };
     } catch (error) {
       await Promise.all([host.stop(), direct.stop()]);
@@ -58,10 +61,10 @@ export class GuestPlace {
 }
 
 /** Declares tests that share one guest. */
-export function inOneGuest(title: string, args: readonly string[], tests: (place: GuestPlace) => void): void {
+export function inOneGuest(title: string, args: readonly string[], tests: (place: GuestPlace) => void, servers: { readonly dri3?: boolean } = {}): void {
   describe(title, function () {
     this.timeout(BOOT_LIMIT_MS);
-    const place = new GuestPlace(args);
+    const place = new GuestPlace(args, servers);
     before(() => place.open());
     after(() => place.close());
     tests(place);

@@ -283,7 +283,7 @@ fn a_client_that_waits_for_a_fence_and_reads_nothing_goes_on() {
         // More than all buffers on the way hold.
         scope.spawn(|| {
             while !enough.load(Relaxed) {
-                stream.stream.send(&stream.reply_bytes(0, &[], &[0; 1 << 16])).unwrap();
+                stream.stream.send(&stream.reply_bytes(0, &[], &vec![0; 1 << 16])).unwrap();
             }
         });
         until("the client's socket is full", || {

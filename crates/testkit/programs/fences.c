@@ -1,0 +1,150 @@
+/*
+ * A client of DRI3's fences by the real libxshmfence, as Mesa uses them: it resets its idle fence, presents with it, and sleeps
+ * on it until the server has triggered it.
+ *
+ *   fences present N     N cycles of Present with an idle fence; prints "cycles N"
+ *   fences trigger N     the same with SYNC's TriggerFence
+ *   fences signals N     as present, with a signal every quarter of a millisecond
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <X11/xshmfence.h>
+#include <xcb/xcb.h>
+#include <xcb/xcbext.h>
+
+#define SIDE 16
+#define FENCE_FROM_FD 4
+#define PRESENT_PIXMAP 1
+#define PRESENT_OPTION_ASYNC 1
+#define TRIGGER_FENCE 15
+
+static xcb_extension_t dri3 = { "DRI3", 0 };
+static xcb_extension_t present = { "Present", 0 };
+static xcb_extension_t sync_ = { "SYNC", 0 };
+
+static xcb_connection_t *connection;
+static volatile sig_atomic_t signals;
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "fences: %s\n", what);
+    exit(1);
+}
+
+static void count(int number)
+{
+    signals += number == SIGALRM;
+}
+
+/* No SA_RESTART: the sleep on a fence ends early, as in programs full of signals. */
+static void start_signals(void)
+{
+    struct sigaction action = { .sa_handler = count };
+    struct itimerval every = { { 0, 250 }, { 0, 250 } };
+    if (sigaction(SIGALRM, &action, NULL) != 0 || setitimer(ITIMER_REAL, &every, NULL) != 0)
+        fail("no timer");
+}
+
+static void send_request(xcb_extension_t *extension, uint8_t minor, uint32_t *words, int bytes, int *fds, int fds_count)
+{
+    struct iovec parts[4];
+    xcb_protocol_request_t request = { 2, extension, minor, 1 };
+
+    if (!xcb_get_extension_data(connection, extension)->present)
+        fail("the server lacks an extension");
+    parts[2].iov_base = words;
+    parts[2].iov_len = bytes;
+    parts[3].iov_base = NULL;
+    parts[3].iov_len = -bytes & 3;
+    if (fds_count == 0)
+        xcb_send_request(connection, 0, parts + 2, &request);
+    else
+        xcb_send_request_with_fds(connection, 0, parts + 2, &request, fds_count, fds);
+}
+
+static void await(struct xshmfence *fence)
+{
+    while (xshmfence_await(fence) != 0)
+        if (errno != EINTR)
+            fail("the fence can't be waited for");
+    if (xshmfence_query(fence) != 1)
+        fail("awake, and not triggered");
+}
+
+/* Events are of no interest, but must not pile up; an error is one of ours. */
+static void drain(void)
+{
+    xcb_generic_event_t *event;
+    while ((event = xcb_poll_for_event(connection)) != NULL) {
+        if (event->response_type == 0) {
+            fprintf(stderr, "fences: error %d of %d.%d\n", ((xcb_generic_error_t *)event)->error_code,
+                    ((xcb_generic_error_t *)event)->major_code, ((xcb_generic_error_t *)event)->minor_code);
+            exit(1);
+        }
+        free(event);
+    }
+    if (xcb_connection_has_error(connection))
+        fail("the connection is lost");
+}
+
+int main(int argc, char **argv)
+{
+    xcb_screen_t *screen;
+    xcb_window_t window;
+    xcb_pixmap_t pixmap;
+    struct xshmfence *fence;
+    uint32_t name, values[] = { 1 };
+    long cycles;
+    int fd, by_trigger;
+
+    if (argc != 3)
+        fail("present|trigger|signals N");
+    by_trigger = !strcmp(argv[1], "trigger");
+    cycles = atol(argv[2]);
+    connection = xcb_connect(NULL, NULL);
+    if (xcb_connection_has_error(connection))
+        fail("no display");
+    screen = xcb_setup_roots_iterator(xcb_get_setup(connection)).data;
+    window = xcb_generate_id(connection);
+    xcb_create_window(connection, XCB_COPY_FROM_PARENT, window, screen->root, 0, 0, SIDE, SIDE, 0,
+                      XCB_WINDOW_CLASS_INPUT_OUTPUT, screen->root_visual, XCB_CW_OVERRIDE_REDIRECT, values);
+    xcb_map_window(connection, window);
+    pixmap = xcb_generate_id(connection);
+    xcb_create_pixmap(connection, screen->root_depth, pixmap, window, SIDE, SIDE);
+
+    fd = xshmfence_alloc_shm();
+    fence = fd < 0 ? NULL : xshmfence_map_shm(fd);
+    if (fence == NULL)
+        fail("no fence");
+    name = xcb_generate_id(connection);
+    {
+        uint32_t words[4] = { 0, window, name, 0 };
+        send_request(&dri3, FENCE_FROM_FD, words, sizeof(words), &fd, 1);
+    }
+    if (!strcmp(argv[1], "signals"))
+        start_signals();
+    for (long cycle = 0; cycle < cycles; cycle++) {
+        xshmfence_reset(fence);
+        if (by_trigger) {
+            uint32_t words[2] = { 0, name };
+            send_request(&sync_, TRIGGER_FENCE, words, sizeof(words), NULL, 0);
+        } else {
+            uint32_t words[18] = { 0, window, pixmap, (uint32_t)cycle, 0, 0, 0, 0, 0, name, PRESENT_OPTION_ASYNC };
+            send_request(&present, PRESENT_PIXMAP, words, sizeof(words), NULL, 0);
+        }
+        if (xcb_flush(connection) <= 0)
+            fail("the connection is lost");
+        await(fence);
+        drain();
+    }
+    printf("cycles %ld\n", cycles);
+    xcb_disconnect(connection);
+    return 0;
+}
