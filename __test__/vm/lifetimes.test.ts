@@ -1,9 +1,9 @@
 // What a guest's programs see when something outside dies, and comes back.
 
 import assert from 'node:assert/strict';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { startX11bridge } from '../support/command.js';
-import type { Running } from '../support/processes.js';
+import { eventually, type Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 import { clientProgram } from '../x11/support/attack.js';
@@ -14,6 +14,24 @@ import { BOOT_LIMIT_MS } from './support/place.js';
 
 /** So long the guest half may take to notice; a hang is longer than any machine is slow. In seconds, counted in the guest. */
 const NOTICED_WITHIN = 60;
+/**
+ * Ends with 0 when the process ends, and with 1 when it is there after 50 naps of a tenth of a second, counted from when the file appears:
+ * five seconds, and longer on a machine that is slow to wake those who sleep, as the guest half then is too.
+ */
+const COUNTER = `
+const [pid, start] = process.argv.slice(1);
+const { existsSync, readFileSync } = require('node:fs');
+const isGone = () => { try { return / Z /.test(readFileSync('/proc/' + pid + '/stat', 'utf8')); } catch { return true; } };
+let naps = 0;
+const nap = () => {
+  if (existsSync(start)) naps++;
+  if (isGone()) process.exit(0);
+  if (naps > 50) process.exit(1);
+  setTimeout(nap, 100);
+};
+console.log('counting');
+nap();
+`;
 
 describe('a guest whose host half is killed', function () {
   this.timeout(3 * BOOT_LIMIT_MS);
@@ -26,9 +44,13 @@ describe('a guest whose host half is killed', function () {
     await using half = await startHost(socket, env);
     await using guest = await TestGuest.boot({ args: ['--host-socket', socket], env });
     const client = await startClient(guest);
+    const start = guest.file('start');
+    const counter = await guest.start(process.execPath, ['-e', COUNTER, String(client.pid), start]);
+    await eventually('it counts', () => counter.stdout.includes('counting'));
     half.child.kill('SIGKILL');
     await half.finished();
-    assert.equal((await guest.script(`timeout ${NOTICED_WITHIN} tail --pid=${client.pid} -f /dev/null`)).code, 0, 'a program that is connected ends');
+    writeFileSync(start, '');
+    assert.equal((await counter.finished()).code, 0, `a program that is connected ends within five seconds: ${counter.stderr}`);
     const refused = await guest.run(`timeout ${NOTICED_WITHIN} xdpyinfo`);
     assert.equal(refused.code, 1, `a new program is refused, and doesn't hang: ${refused.stderr}`);
     assert.equal((await guest.shutDown()).code, 0, 'the guest itself goes on');
