@@ -16,6 +16,7 @@ import { buffersAreGood, measureBuffers, reportBuffers } from './buffers.mjs';
 import { startContenders } from './contenders.mjs';
 import { fencesAreGood, measureFences, reportFences } from './fences.mjs';
 import { measureAll } from './measure.mjs';
+import { measurePolicies, policiesAreGood, reportPolicies } from './policies.mjs';
 import { busyShare } from './process-stats.mjs';
 import { judge, report } from './report.mjs';
 import { measureStartUp, reportStartUp, startUpIsGood } from './start-up.mjs';
@@ -46,11 +47,12 @@ await runScript(async () => {
     const fences = measureFences(lab.dir, effort.fenceCycles);
     const startUp = await measureStartUp(lab, effort.rounds);
     const results = await measureAll(lab, bench, await startContenders(lab), effort, console.error);
+    const policies = await measurePolicies(lab, bench, effort);
     const buffers = await measureBuffers(lab, effort.images, effort.rounds);
     const verdicts = judge(results);
-    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}\n\n${reportStartUp(startUp)}\n\n${reportBuffers(buffers)}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences, startUp, buffers }, null, 2)}\n`);
-    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences) || !startUpIsGood(startUp) || !buffersAreGood(buffers)) ? 1 : 0;
+    console.log(`\n${report(results, verdicts)}\n\n${reportFences(fences)}\n\n${reportStartUp(startUp)}\n\n${reportBuffers(buffers)}\n\n${reportPolicies(policies)}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), targets: verdicts, fences, startUp, buffers, policies }, null, 2)}\n`);
+    return check && (verdicts.some(({ met }) => !met) || !fencesAreGood(fences) || !startUpIsGood(startUp) || !buffersAreGood(buffers) || !policiesAreGood(policies)) ? 1 : 0;
   } finally {
     await lab.close();
   }

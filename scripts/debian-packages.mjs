@@ -23,6 +23,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'xclip', why: 'clipboard transfers of many MiB (INCR)', command: 'xclip' },
     { name: 'zenity', why: 'a GTK 3 program', command: 'zenity' },
     { name: 'pinentry-qt', why: 'a small Qt program', command: 'pinentry-qt' },
+    { name: 'chromium', why: 'a browser', command: 'chromium' },
     { name: 'faketime', why: 'stops the clock of xclock, so that two pictures of it can be compared', command: 'faketime' },
     { name: 'python3-xlib', why: 'a client of a third X11 client library' },
   ],

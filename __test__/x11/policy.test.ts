@@ -4,8 +4,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { attackWithin } from './support/attack.js';
 import { assertSamePicture } from './support/pictures.js';
-import type { Running } from '../support/processes.js';
+import { eventually, finish, type Running } from '../support/processes.js';
 import { overEveryChannel, type Stage } from './support/stage.js';
+
+/** Says in its title that it is there, and what was typed. */
+const PAGE = '<title>the page is here</title><h1>Hello</h1><script>onkeydown = (event) => { document.title = `typed ${event.key}`; };</script>';
 
 interface Attacks {
   readonly attacks: Readonly<Record<string, string>>;
@@ -45,6 +48,25 @@ for (const policy of ['guest', 'isolated'] as const) overEveryChannel(
 
     it('lets programs work: a GTK 3 program', async () => {
       await assertSamePicture(stage, { program: 'zenity', args: ['--info', '--width', '400', '--title', 'x11bridge', '--text', 'The quick brown fox\njumps over the lazy dog'], edges: 1000 });
+    });
+
+    it('lets programs work: a browser, which also gets what is typed', async function () {
+      this.timeout(240_000);
+      const page = stage.folder.file('page.html');
+      writeFileSync(page, PAGE);
+      // Root needs --no-sandbox; the test's own folder has no secrets to keep in a ring.
+      const args = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--password-store=basic', `--user-data-dir=${stage.folder.file('chromium')}`, `--app=file://${page}`, '--window-size=500,400'];
+      await using browser = stage.start('bridged', 'chromium', args);
+      const titled = (title: string) => async (): Promise<boolean> => {
+        assert.equal(browser.child.exitCode, null, browser.stderr);
+        return (await finish('xdotool', ['search', '--onlyvisible', '--name', title], { env: stage.host.env })).code === 0;
+      };
+      await eventually('it shows its page', titled('the page is here'), 200_000);
+      // By another client, as the browser's own side can type nothing.
+      await eventually('it has heard the key', async () => {
+        await finish('xdotool', ['search', '--onlyvisible', '--name', 'the page is here', 'windowfocus', 'key', 'q'], { env: stage.host.env });
+        return await titled('typed q')();
+      }, 100_000);
     });
 
     it('lets programs work: a Qt program', async () => {
