@@ -87,13 +87,13 @@ overEveryChannel(
       await untilFlat(stage.bridge.pid, before);
     });
 
-    for (const [where, program, ...args] of [
+    for (const [where, wrapper, ...args] of [
       ['under strace', 'strace', '-f', '-qq', '-o', '/dev/null'],
       ['in a sandbox with its own /dev/shm and process ids', 'bwrap', '--dev-bind', '/', '/', '--tmpfs', '/dev/shm', '--unshare-pid', '--proc', '/proc', '--die-with-parent'],
     ] as const) {
       it(`Mesa ${where} presents all the same`, async function () {
         this.timeout(100_000);
-        await using gears = stage.start('bridged', program, [...args, 'stdbuf', '-oL', 'es2gears_x11'], MESA);
+        await using gears = stage.start('bridged', wrapper, [...args, 'stdbuf', '-oL', 'es2gears_x11'], MESA);
         await gears.untilOutput(/Using DRI3/, 'stderr');
         await gears.untilOutput(/frames in/);
         // Not by a signal to what is around it, which would leave it running.
