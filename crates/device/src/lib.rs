@@ -10,6 +10,8 @@
 
 mod channel;
 mod context;
+mod exports;
+pub mod fs;
 pub mod gpu;
 mod mappable;
 mod opening;
@@ -17,6 +19,8 @@ mod resources;
 mod set_up;
 
 pub use context::{Context, Fence, FenceNotifier, RING_BYTES_MAX, SubmitError, Traffic};
+pub use exports::{EXPORTS_MAX, Exports, FS_ID};
+pub use fs::{Fs, FsLimits, FsPlatform};
 pub use gpu::{Gpu, Limits, Platform};
 pub use opening::{OpenFailure, Opened, Opener, Opening};
 pub use resources::{RESOURCES_MAX, Resources};

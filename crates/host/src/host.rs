@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use device::Limits;
 use device::gpu::{CONTEXTS_DEFAULT, CONTEXTS_MAX};
+use device::{Exports, FsLimits, Limits};
 use display::DisplayName;
 use events::Events;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::fs_device::FsDevice;
 use crate::gpu_device::GpuDevice;
 use crate::listen::Listener;
 use crate::service::Service;
@@ -20,6 +21,13 @@ use crate::x_server::XServer;
 
 /// Bytes of the window in which the guest sees memory of the host.
 pub const WINDOW_BYTES: u64 = 256 << 20;
+/// Bytes of the window in which the guest maps files of its `/dev/shm`: 128 of 2 MiB each, however small they are. When
+/// all are in use, the guest's kernel takes away the one that was not used for longest.
+pub const SHM_WINDOW_BYTES: u64 = 256 << 20;
+/// Files with bytes in them at most, each of which is a descriptor; as long as there are twice as many.
+const SHM_FILES_MAX: u64 = 4096;
+/// Bytes that may be asked for at most.
+const SHM_BYTES_MAX: u64 = 1 << 40;
 /// Scanouts at most, the protocol's own limit.
 pub const SCANOUTS_MAX: u32 = 16;
 
@@ -43,6 +51,17 @@ pub struct Options {
     /// Scanouts that the device has, none of which ever shows anything: 0 to [`SCANOUTS_MAX`]. Drivers before Linux
     /// 6.12 insist on one.
     pub scanouts: u32,
+    /// The guest's `/dev/shm`; `None` for none that the host shares.
+    pub dev_shm: Option<DevShm>,
+}
+
+/// A `/dev/shm` for the guest.
+#[derive(Debug, Clone)]
+pub struct DevShm {
+    /// Where to listen: at most 107 bytes.
+    pub socket: PathBuf,
+    /// Bytes of all files in it: above zero, at most 1 TiB.
+    pub bytes: u64,
 }
 
 impl Options {
@@ -55,6 +74,7 @@ impl Options {
             host_timeout: TIMEOUT_DEFAULT,
             contexts_max: CONTEXTS_DEFAULT,
             scanouts: 1,
+            dev_shm: None,
         }
     }
 
@@ -69,6 +89,10 @@ impl Options {
         if self.host_timeout.is_zero() || self.host_timeout > TIMEOUT_MAX {
             let max = TIMEOUT_MAX.as_secs();
             return invalid(format!("the host's time limit is above 0 and at most {max} s"));
+        }
+        let bytes = self.dev_shm.as_ref().map_or(1, |shm| shm.bytes);
+        if !(1..=SHM_BYTES_MAX).contains(&bytes) {
+            return invalid("the guest's /dev/shm has 1 byte to 1 TiB".into());
         }
         Ok(())
     }
@@ -87,6 +111,7 @@ pub(crate) struct Shared {
 pub struct Host {
     shared: Arc<Shared>,
     gpu: Service,
+    dev_shm: Option<Service>,
     socket: PathBuf,
 }
 
@@ -98,6 +123,7 @@ impl Host {
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let stop = stop.map_err(os("making an eventfd"))?;
         let listener = Listener::bind(&options.socket)?;
+        let dev_shm = options.dev_shm.map(|shm| Ok((Listener::bind(&shm.socket)?, shm.bytes))).transpose()?;
         let shared = Arc::new(Shared { events: Events::new(notify), stop });
         let limits = Limits { contexts: options.contexts_max, window_bytes: WINDOW_BYTES };
         let x_server = XServer {
@@ -107,10 +133,21 @@ impl Host {
             opening_max: options.contexts_max,
             opening: Arc::default(),
         };
+        let exports = Exports::default();
         let scanouts = options.scanouts;
         let make = move || GpuDevice::new(x_server.clone(), limits, scanouts);
-        let gpu = Service::start("x11bridge-host", &shared, listener, make)?;
-        Ok(Self { shared, gpu, socket: options.socket })
+        let mut host = Self {
+            gpu: Service::start("x11bridge-host", &shared, listener, make)?,
+            shared,
+            dev_shm: None,
+            socket: options.socket,
+        };
+        if let Some((listener, bytes)) = dev_shm {
+            let limits = FsLimits { bytes, files: files_max(), window_bytes: SHM_WINDOW_BYTES };
+            let make = move || FsDevice::new(limits, exports.clone());
+            host.dev_shm = Some(Service::start("x11bridge-shm", &host.shared, listener, make)?);
+        }
+        Ok(host)
     }
 
     /// Where it listens.
@@ -127,6 +164,9 @@ impl Host {
     pub fn close(&self) {
         let _ = rustix::io::write(&self.shared.stop, &1_u64.to_ne_bytes());
         self.gpu.end();
+        if let Some(dev_shm) = &self.dev_shm {
+            dev_shm.end();
+        }
     }
 }
 
@@ -134,4 +174,10 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Half of the descriptors that this process may have: the rest is for what else it does.
+fn files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    usize::try_from(limit.unwrap_or(u64::MAX).saturating_div(2).min(SHM_FILES_MAX)).unwrap_or(0)
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 /// Blobs that are mapped at once at most. QEMU has 512 slots for all memory of the guest together, and ends itself
-/// when they are used up.
-pub const MAPS_MAX: usize = 480;
+/// when they are used up; 128 are for the window of the guest's `/dev/shm`.
+pub const MAPS_MAX: usize = 352;
 
 /// Offsets and lengths are multiples of this.
 const PAGE: u64 = 4096;
