@@ -18,6 +18,7 @@ use vhost::vhost_user::message::{VhostUserConfigFlags, VhostUserMMap};
 use vhost::vhost_user::{
     Frontend, FrontendReqHandler, HandlerResult, VhostUserFrontend, VhostUserFrontendReqHandler,
 };
+use x11bridge_testkit::HANG_GUARD;
 
 const SLOT: u64 = 2 << 20;
 const ROOT: u64 = 1;
@@ -93,7 +94,7 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 
 impl Guest {
     fn new(lab: &Lab) -> Self {
-        let machine = Machine::connect(&lab.host.socket().with_extension("shm"));
+        let machine = Machine::connect_by(&lab.host.socket().with_extension("shm"), 1);
         let (sender, mapped) = channel();
         let front_end = Mutex::new(Some(machine.front_end.clone()));
         let vmm = Arc::new(Vmm { front_end, mapped: Mutex::new(sender) });
@@ -141,7 +142,7 @@ impl Guest {
 
     fn map(&mut self, node: u64, offset: u64) -> Result<SharedMap, Errno> {
         self.call(SETUPMAPPING, node, &bytes(&[u64::MAX, 0, SLOT, 3, offset]))?;
-        let (at, map) = self.mapped.recv().unwrap();
+        let (at, map) = self.mapped.recv_timeout(HANG_GUARD).unwrap();
         assert_eq!(at, offset);
         Ok(map.unwrap())
     }
@@ -166,7 +167,7 @@ fn guest_and_host_have_one_memory() {
     let body = [&1_u32.to_le_bytes()[..], &bytes(&[SLOT, 3 * SLOT])].concat();
     guest.call(REMOVEMAPPING, node, &body).unwrap();
     for number in 1..4 {
-        assert!(matches!(guest.mapped.recv().unwrap(), (at, None) if at == number * SLOT));
+        assert!(matches!(guest.mapped.recv_timeout(HANG_GUARD).unwrap(), (at, None) if at == number * SLOT));
     }
 }
 
@@ -199,7 +200,7 @@ fn a_driver_that_starts_anew_or_another_guest_finds_nothing() {
     guest.map(node, 0).unwrap();
     assert_eq!(lookup(&mut guest), Ok(node));
     guest.machine.reset();
-    assert!(matches!(guest.mapped.recv().unwrap(), (0, None)));
+    assert!(matches!(guest.mapped.recv_timeout(HANG_GUARD).unwrap(), (0, None)));
     guest.mount();
     assert_eq!(lookup(&mut guest), Err(Errno::NOENT));
     guest.file("file", 4096);
@@ -216,7 +217,6 @@ fn a_paused_guest_goes_on_with_its_files() {
     let lab = lab();
     let mut guest = Guest::new(&lab);
     let node = guest.file("file", 4096);
-    // Both queues were left where they are; the second has had no request.
     let base = guest.machine.stop();
     guest.machine.start(base);
     assert!(guest.call(3, node, &[]).is_ok());

@@ -55,6 +55,8 @@ pub(crate) struct Machine {
     pub(crate) ram: SharedMap,
     file: OwnedFd,
     kick: EventFd,
+    /// The number of the queue that requests come by.
+    queue: usize,
     /// The cursor's queue has its own: whoever hears a kick takes it.
     cursor_kick: EventFd,
     call: EventFd,
@@ -68,7 +70,13 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn connect(socket: &Path) -> Self {
+        Self::connect_by(socket, 0)
+    }
+
+    /// The same for a device whose requests come by a queue of another number, 0 or 1.
+    pub(crate) fn connect_by(socket: &Path, queue: usize) -> Self {
         let mut machine = Self::attach(socket);
+        machine.queue = queue;
         machine.negotiate();
         machine.share_memory();
         machine.start(0);
@@ -83,6 +91,7 @@ impl Machine {
             ram,
             file,
             kick: EventFd::new(EFD_NONBLOCK).unwrap(),
+            queue: 0,
             cursor_kick: EventFd::new(EFD_NONBLOCK).unwrap(),
             call: EventFd::new(EFD_NONBLOCK).unwrap(),
             heap: HEAP,
@@ -124,7 +133,7 @@ impl Machine {
 
     /// Starts both queues; the first where it was stopped.
     pub(crate) fn start(&mut self, base: u16) {
-        let queues = [(0, 0, base, &self.kick), (1, CURSOR, 0, &self.cursor_kick)];
+        let queues = [(self.queue, 0, base, &self.kick), (1 - self.queue, CURSOR, 0, &self.cursor_kick)];
         for (index, offset, base, kick) in queues {
             let at = |part: usize| USER + (offset + part) as u64;
             let config = VringConfigData {
@@ -147,8 +156,8 @@ impl Machine {
 
     /// Stops both queues, as for a paused guest; returns where the first was.
     pub(crate) fn stop(&mut self) -> u16 {
-        let base = self.front_end.get_vring_base(0).unwrap();
-        self.front_end.get_vring_base(1).unwrap();
+        let base = self.front_end.get_vring_base(self.queue).unwrap();
+        self.front_end.get_vring_base(1 - self.queue).unwrap();
         u16::try_from(base).unwrap()
     }
 
