@@ -1,11 +1,11 @@
-// What the tests have in C: libraries to preload, which give a stock X server DRI3 without a GPU and let Mesa use it, and
-// clients of libxcb.
+// What the tests have in C: libraries to preload, which give a stock X server DRI3 without a GPU and let Mesa use it, clients of
+// libxcb, and a program that maps files.
 
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, step } from './setup.mjs';
 
-/** Where they are: `server.so`, `client.so`, `segments` and `fences`. */
+/** Where they are: `server.so`, `client.so`, `segments`, `fences` and `dev-shm`. */
 export const SHIMS = join(ROOT, 'build/shims');
 
 const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror'];
@@ -17,6 +17,7 @@ const ARTIFACTS = [
   { output: 'client.so', folder: 'shims', name: 'client', flags: [...LIBRARY, '-isystem', '/usr/include/libdrm'], libraries: ['-ldl'] },
   { output: 'segments', folder: 'programs', name: 'segments', flags: [], libraries: ['-lxcb-shm', '-lxcb'] },
   { output: 'fences', folder: 'programs', name: 'fences', flags: [], libraries: ['-lxshmfence', '-lxcb'] },
+  { output: 'dev-shm', folder: 'programs', name: 'dev-shm', flags: [], libraries: [] },
 ];
 
 /** Compiles what is out of date; needs the Debian packages of the group `shims`. */

@@ -16,10 +16,20 @@ describe('x11bridge host', () => {
     await using command = startX11bridge(['host', '--socket', socket, ...DISPLAY]);
     const [, args] = await command.untilOutput(/^-chardev (.*)$/m);
     assert.match(args ?? '', /^socket,id=x11bridge,path=\S*gpu,,1\.sock -device vhost-user-test-device-pci,chardev=x11bridge,virtio-id=16,num_vqs=2,/);
-    assert.ok(exists(socket));
+    assert.match(args ?? '', / -chardev socket,id=x11bridge-shm,path=\S*gpu,,1\.sock\.shm -device vhost-user-test-device-pci,chardev=x11bridge-shm,virtio-id=26,num_vqs=2,/);
+    assert.deepEqual([exists(socket), exists(`${socket}.shm`)], [true, true]);
     command.child.kill('SIGTERM');
     const { code, stderr } = await command.finished();
-    assert.deepEqual([code, stderr, exists(socket)], [0, '', false]);
+    assert.deepEqual([code, stderr, exists(socket), exists(`${socket}.shm`)], [0, '', false, false]);
+  });
+
+  it('offers no /dev/shm when it is not to', async () => {
+    using folder = new TemporaryFolder();
+    const socket = folder.file('gpu.sock');
+    await using command = startX11bridge(['host', '--socket', socket, '--dev-shm', '0', ...DISPLAY]);
+    const [, args] = await command.untilOutput(/^-chardev (.*)$/m);
+    assert.doesNotMatch(args ?? '', /shm/);
+    assert.deepEqual([exists(socket), exists(`${socket}.shm`)], [true, false]);
   });
 
   it('writes a line of JSON for each event, and goes on when a virtual machine hangs up', async () => {
@@ -36,7 +46,7 @@ describe('x11bridge host', () => {
     command.child.kill('SIGINT');
     const { code, stdout } = await command.finished();
     const [ready, connected, ...rest] = jsonLines(stdout);
-    assert.deepEqual([code, ready?.['event'], ready?.['socket'], (ready?.['qemuArguments'] as string[] | undefined)?.length], [0, 'ready', socket, 4]);
+    assert.deepEqual([code, ready?.['event'], ready?.['socket'], (ready?.['qemuArguments'] as string[] | undefined)?.length], [0, 'ready', socket, 8]);
     assert.deepEqual(connected, { event: 'guest-connected', pid: process.pid });
     assert.equal(rest.at(-1)?.['event'], 'closed');
   });
@@ -112,8 +122,9 @@ describe('x11bridge host', () => {
   for (const [what, args, sentence] of [
     ['no socket', [], /^x11bridge: there is no socket for QEMU to connect to: name one with --socket\n$/],
     ['an empty socket', ['--socket', ''], /--socket must be the path of a socket, not ""/],
-    ['a path that is too long', ['--socket', `/tmp/${'x'.repeat(103)}`], /--socket must be a path of at most 107 bytes, and \/tmp\/x+ has 108/],
+    ['a path that is too long', ['--socket', `/tmp/${'x'.repeat(99)}`], /--socket must be a path of at most 103 bytes, and \/tmp\/x+ has 104/],
     ['no contexts', ['--socket', '/tmp/x', '--contexts-max', '0'], /--contexts-max must be a number from 1 to 65536, not 0/],
+    ['half a MiB', ['--socket', '/tmp/x', '--dev-shm', '0.5'], /--dev-shm must be a number from 0 to 1048576, not 0.5/],
     ['too many contexts', ['--socket', '/tmp/x', '--contexts-max', '65537'], /--contexts-max must be/],
     ['an option of others', ['--socket', '/tmp/x', '--channel', 'auto'], /unknown option '--channel'/],
   ] as const) {

@@ -15,15 +15,26 @@ function problem(raw: Record<string, unknown>, env: NodeJS.ProcessEnv = ENV): st
 describe('the options of a host half', () => {
   it('need a socket, which becomes absolute, and have defaults for the rest', () => {
     const config = resolveHostOptions({ socket: 'gpu.sock' }, ENV)._unsafeUnwrap();
-    assert.deepEqual(config, { socket: join(process.cwd(), 'gpu.sock'), hostDisplay: ':0', hostXauthority: undefined, hostTimeout: undefined, policy: undefined, contextsMax: undefined });
+    const socket = join(process.cwd(), 'gpu.sock');
+    const devShm = { socket: `${socket}.shm`, mib: 1024 };
+    assert.deepEqual(config, { socket, hostDisplay: ':0', hostXauthority: undefined, hostTimeout: undefined, policy: undefined, contextsMax: undefined, devShm });
   });
 
   it('are checked at their limits', () => {
     for (const contextsMax of [1, 65_536]) assert.equal(resolveHostOptions({ socket: '/s', contextsMax }, ENV)._unsafeUnwrap().contextsMax, contextsMax);
     for (const contextsMax of [0, 65_537, 1.5, '7']) assert.match(problem({ socket: '/s', contextsMax }), /^contextsMax must be a number from 1 to 65536, not /);
-    assert.ok(resolveHostOptions({ socket: `/${'x'.repeat(106)}` }, ENV).isOk());
-    // Bytes count, not characters.
-    for (const socket of [`/${'x'.repeat(107)}`, `/${'ü'.repeat(54)}`]) assert.match(problem({ socket }), /^socket must be a path of at most 107 bytes, and .* has 10[89]$/);
+    assert.ok(resolveHostOptions({ socket: `/${'x'.repeat(102)}` }, ENV).isOk());
+    // Bytes count, not characters. A second socket has a longer name.
+    for (const socket of [`/${'x'.repeat(103)}`, `/${'ü'.repeat(52)}`]) assert.match(problem({ socket }), /^socket must be a path of at most 103 bytes, and .* has 10[45]$/);
+    assert.ok(resolveHostOptions({ socket: `/${'x'.repeat(106)}`, devShm: 0 }, ENV).isOk());
+    assert.match(problem({ socket: `/${'x'.repeat(107)}`, devShm: 0 }), /^socket must be a path of at most 107 bytes, and .* has 108$/);
+  });
+
+  it('give the guest a /dev/shm of its own size, or none', () => {
+    for (const [devShm, found] of [[0, undefined], [1, { socket: '/s.shm', mib: 1 }], [1_048_576, { socket: '/s.shm', mib: 1_048_576 }]] as const) {
+      assert.deepEqual(resolveHostOptions({ socket: '/s', devShm }, ENV)._unsafeUnwrap().devShm, found);
+    }
+    for (const devShm of [-1, 1_048_577, 0.5, '7']) assert.match(problem({ socket: '/s', devShm }), /^devShm must be a number from 0 to 1048576, not /);
   });
 
   it('refuse what makes no sense, in one sentence each', () => {
@@ -39,6 +50,10 @@ describe("QEMU's arguments", () => {
     const [, chardev, , device] = qemuArguments('/run/a,b/gpu.sock');
     assert.equal(chardev, 'socket,id=x11bridge,path=/run/a,,b/gpu.sock');
     assert.match(device ?? '', /^vhost-user-test-device-pci,chardev=x11bridge,virtio-id=16,/);
+    const [, second, , shm, ...rest] = qemuArguments('/run/gpu.sock', '/run/a,b').slice(4);
+    assert.equal(second, 'socket,id=x11bridge-shm,path=/run/a,,b');
+    assert.equal(shm, 'vhost-user-test-device-pci,chardev=x11bridge-shm,virtio-id=26,num_vqs=2,vq_size=128,config_size=40');
+    assert.deepEqual(rest, []);
   });
 });
 

@@ -12,14 +12,14 @@ import { findParts } from '../../dist/vm/parts.js';
 import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
-const NONE: RawVmOptions = { qemu: undefined, kernel: undefined, root: undefined, package: undefined, accel: undefined, memory: undefined, cpus: undefined, share: undefined, network: undefined, hostSocket: undefined };
+const NONE: RawVmOptions = { qemu: undefined, kernel: undefined, root: undefined, package: undefined, accel: undefined, memory: undefined, cpus: undefined, share: undefined, network: undefined, hostSocket: undefined, devShm: undefined };
 
 describe('the options of a guest', () => {
   const problem = (raw: Partial<RawVmOptions>): string => resolveVmOptions({ ...NONE, ...raw }).match(() => '', ({ message }) => message);
 
   it('may all be left out', () => {
     const options = resolveVmOptions(NONE)._unsafeUnwrap();
-    assert.deepEqual([options.memory, options.acceleration, options.shares, options.network], [1024, undefined, [], false]);
+    assert.deepEqual([options.memory, options.acceleration, options.shares, options.network, options.devShm], [1024, undefined, [], false, 1024]);
     assert.ok(options.cpus >= 1 && options.cpus <= 4);
   });
 
@@ -27,6 +27,7 @@ describe('the options of a guest', () => {
     assert.equal(problem({ memory: '255' }), '--memory must be a number from 256 to 1048576, not "255"');
     assert.equal(problem({ memory: '1G' }), '--memory must be a number from 256 to 1048576, not "1G"');
     assert.equal(problem({ cpus: '65' }), '--cpus must be a number from 1 to 64, not "65"');
+    assert.equal(problem({ devShm: '-1' }), '--dev-shm must be a number from 0 to 1048576, not "-1"');
     assert.equal(problem({ accel: 'fast' }), '--accel must be auto, kvm or tcg, not "fast"');
     assert.equal(problem({ share: ['/a', ':rw'] }), '--share must be a folder, or a folder with :rw behind it, not ":rw"');
   });

@@ -17,6 +17,7 @@ export interface VmInvocation extends Invocation {
   readonly share?: readonly string[];
   readonly network?: boolean;
   readonly hostSocket?: string;
+  readonly devShm?: string;
 }
 
 /** Adds them to the command. */
@@ -32,7 +33,8 @@ export function withVmOptions(command: Command): Command {
     .option('--cpus <N>', 'processors of the guest, 1 to 64 (default: as many as here, up to 4)')
     .addOption(proposing({ paths: 'directory' }, '--share <DIR[:rw]>', 'show the guest the folder as it is at each moment, with :rw to be written to; may be given several times').argParser(collect))
     .option('--network', "give the guest a network behind the host's address")
-    .addOption(proposing({ paths: 'file' }, '--host-socket <PATH>', 'the socket of an "x11bridge host" that serves the guest (default: one of its own)'));
+    .addOption(proposing({ paths: 'file' }, '--host-socket <PATH>', 'the socket of an "x11bridge host" that serves the guest (default: one of its own)'))
+    .option('--dev-shm <MIB>', 'how much the guest may keep in the /dev/shm that it shares with the host, 0 to 1048576; 0 for one of its own (default: 1024)');
 }
 
 /** An option with what a shell proposes as its value. */
@@ -45,6 +47,6 @@ function collect(value: string, before: readonly string[] | undefined): readonly
 }
 
 /** Takes them out of all that were given. */
-export function vmOptionsOf({ qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket }: VmInvocation): RawVmOptions {
-  return { qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket };
+export function vmOptionsOf({ qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket, devShm }: VmInvocation): RawVmOptions {
+  return { qemu, kernel, root, package: installed, accel, memory, cpus, share, network, hostSocket, devShm };
 }

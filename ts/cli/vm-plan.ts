@@ -60,11 +60,16 @@ export function needsHostHalf({ settings }: Wish): boolean {
   return settings.channel === 'auto' || settings.channel === 'virtgpu';
 }
 
-/**
- * Finds what the guest is made of.
- * @param device QEMU's arguments for the device of the host half
- */
-export async function planGuest(wish: Wish, device: readonly string[], reporter: Reporter): Promise<Result<GuestPlan, BridgeError>> {
+/** The devices of the host half. */
+export interface GuestDevices {
+  /** QEMU's arguments. */
+  readonly device: readonly string[];
+  /** Whether a /dev/shm is among them. */
+  readonly devShm: boolean;
+}
+
+/** Finds what the guest is made of. */
+export async function planGuest(wish: Wish, { device, devShm }: GuestDevices, reporter: Reporter): Promise<Result<GuestPlan, BridgeError>> {
   const { options } = wish;
   const found = findParts(options, process.env).andThen((parts) => findGuestHalf(parts, GUEST_ENTRY, options.package).map((half) => ({ parts, half })));
   if (found.isErr()) return err(found.error);
@@ -76,12 +81,13 @@ export async function planGuest(wish: Wish, device: readonly string[], reporter:
   const endMark = newEndMark();
   const { memory, cpus, network } = options;
   const shares = [...options.shares, ...half.shares];
-  const guest = { ...half, endMark, terminal, shares, network };
+  const guest = { ...half, endMark, terminal, shares, network, devShm };
   return ok({
     parts,
     machine: { acceleration, memory, cpus, shares, network, terminal: terminal !== undefined, device },
     files: guestFiles(guest, guestConfig(wish)),
     endMark,
+    log: (level, message) => reporter.log(level, message),
   });
 }
 

@@ -19,6 +19,11 @@ export interface HostOptions {
   policy?: string;
   /** How many programs of the guest may be connected at once, 1 to 65,536. Default 512. */
   contextsMax?: number;
+  /**
+   * How many MiB the guest may keep in the `/dev/shm` that it shares with the host, 0 to 1,048,576; 0 for none. Default 1024. QEMU
+   * connects to it by a second socket, whose path ends in `.shm`.
+   */
+  devShm?: number;
   /** Closes the host half when aborted; aborted before the start, nothing is started. */
   signal?: AbortSignal;
 }
@@ -29,4 +34,13 @@ export interface HostConfig extends Pick<Settings, 'hostXauthority' | 'hostTimeo
   /** absolute */
   readonly socket: string;
   readonly contextsMax: number | undefined;
+  /** undefined: the guest shares none */
+  readonly devShm: DevShm | undefined;
+}
+
+/** The guest's `/dev/shm`, as a device of its own. */
+export interface DevShm {
+  /** absolute */
+  readonly socket: string;
+  readonly mib: number;
 }

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { err, ok, safeTry, type Result } from 'neverthrow';
 import { failure, type BridgeError } from '../errors.js';
-import type { HostConfig } from './host-options.js';
+import type { DevShm, HostConfig } from './host-options.js';
 import type { Settings } from './options.js';
 import { noServer, resolveOptions } from './resolve.js';
 import { checkValue, numberFrom, textual, type ValueType } from './value.js';
@@ -12,9 +12,13 @@ import { checkValue, numberFrom, textual, type ValueType } from './value.js';
 export const CONTEXTS_MAX = 65_536;
 /** What the kernel takes as the path of a socket, in bytes. */
 const SOCKET_PATH_MAX = 107;
+/** In MiB: a TiB. */
+const DEV_SHM_MAX = 1_048_576;
+/** In MiB, where nothing is said. It is memory only as far as the guest fills it. */
+const DEV_SHM_USUAL = 1024;
 
 /** The options that a bridge has not. */
-export type OwnOptionName = 'socket' | 'contextsMax';
+export type OwnOptionName = 'socket' | 'contextsMax' | 'devShm';
 
 interface OwnOption {
   readonly key: string;
@@ -37,13 +41,19 @@ export const OWN_OPTIONS: Readonly<Record<OwnOptionName, OwnOption>> = {
     help: `how many programs of the guest may be connected at once, 1 to ${CONTEXTS_MAX} (default: 512)`,
     type: numberFrom(1, CONTEXTS_MAX, { integer: true }),
   },
+  devShm: {
+    key: 'dev-shm',
+    argument: 'MIB',
+    help: `how much the guest may keep in the /dev/shm that it shares with the host, at PATH.shm; 0 for none (default: ${DEV_SHM_USUAL})`,
+    type: numberFrom(0, DEV_SHM_MAX, { integer: true }),
+  },
 };
 
 /** Checks the options of the API and fills in what comes from the environment. */
-export function resolveHostOptions({ socket, contextsMax, ...shared }: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv): Result<HostConfig, BridgeError> {
+export function resolveHostOptions({ socket, contextsMax, devShm, ...shared }: Readonly<Record<string, unknown>>, env: NodeJS.ProcessEnv): Result<HostConfig, BridgeError> {
   const foreign = Object.keys(shared).find((name) => !['hostDisplay', 'hostXauthority', 'hostTimeout', 'policy'].includes(name));
   if (foreign !== undefined) return err(failure('invalid-option', `there is no option named ${foreign}`));
-  return resolveOptions(shared, env).andThen((config) => hostConfig(config, { socket, contextsMax }, (name) => name));
+  return resolveOptions(shared, env).andThen((config) => hostConfig(config, { socket, contextsMax, devShm }, (name) => name));
 }
 
 /**
@@ -65,15 +75,23 @@ export function hostConfig(
     if (hostDisplay === undefined) return err(noServer(nameOf('hostDisplay')));
     const path = yield* read<string>('socket');
     if (path === undefined) return err(failure('invalid-option', `there is no socket for QEMU to connect to: name one with ${nameOf('socket')}`));
-    const socket = yield* socketPath(path, nameOf('socket'));
-    return ok({ socket, hostDisplay, hostXauthority, hostTimeout, policy, contextsMax: yield* read<number>('contextsMax') });
+    const mib = (yield* read<number>('devShm')) ?? DEV_SHM_USUAL;
+    const socket = yield* socketPath(path, mib > 0, nameOf('socket'));
+    const devShm: DevShm | undefined = mib > 0 ? { socket: devShmSocket(socket), mib } : undefined;
+    return ok({ socket, hostDisplay, hostXauthority, hostTimeout, policy, contextsMax: yield* read<number>('contextsMax'), devShm });
   });
 }
 
+/** Where the guest's /dev/shm listens, beside the socket of a host half. */
+export function devShmSocket(socket: string): string {
+  return `${socket}.shm`;
+}
+
 /** Absolute, since QEMU may run elsewhere. */
-function socketPath(path: string, name: string): Result<string, BridgeError> {
+function socketPath(path: string, hasSecond: boolean, name: string): Result<string, BridgeError> {
   const absolute = resolve(path);
   const bytes = Buffer.byteLength(absolute);
-  if (bytes <= SOCKET_PATH_MAX) return ok(absolute);
-  return err(failure('invalid-option', `${name} must be a path of at most ${SOCKET_PATH_MAX} bytes, and ${absolute} has ${bytes}`));
+  const max = SOCKET_PATH_MAX - (hasSecond ? Buffer.byteLength(devShmSocket('')) : 0);
+  if (bytes <= max) return ok(absolute);
+  return err(failure('invalid-option', `${name} must be a path of at most ${max} bytes, and ${absolute} has ${bytes}`));
 }

@@ -11,7 +11,7 @@ import { qemuArguments } from './qemu.js';
 export interface Host extends AsyncDisposable {
   /** The path of the socket. */
   readonly socket: string;
-  /** What QEMU needs on its command line for the device; its memory must be shared too, see the README. */
+  /** What QEMU needs on its command line for the devices; its memory must be shared too, see the README. */
   readonly qemuArguments: readonly string[];
   /** Resolves when the host half is closed, however that came about; never rejects. */
   readonly closed: Promise<void>;
@@ -37,16 +37,20 @@ export class NativeHost implements Host {
   #closing = false;
   #resolveClosed: () => void = () => undefined;
 
-  /** @param guard what stands between its contexts and the X server */
+  /**
+   * @param devShm the socket of the guest's /dev/shm
+   * @param guard what stands between its contexts and the X server
+   */
   constructor(
     native: BindingHost,
+    devShm: string | undefined,
     readonly guard?: HostGuard,
   ) {
     this.#native = native;
     guard?.bridge.on('log', (line) => this.#emitter.emit(['log', line]));
     onExit(this.#stop, true);
     this.socket = native.socket;
-    this.qemuArguments = qemuArguments(native.socket);
+    this.qemuArguments = qemuArguments(native.socket, devShm);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });

@@ -27,7 +27,7 @@ function start(config: HostConfig, guard: HostGuard | undefined, signal: AbortSi
   // The addon calls through the event loop, so never before the host half is there.
   let host: NativeHost | undefined;
   return startNativeHost(config, () => host?.deliverEvents()).andThen((native) => {
-    host = new NativeHost(native, guard);
+    host = new NativeHost(native, config.devShm?.socket, guard);
     if (signal) closeOnAbort(host, signal);
     return ok(host);
   });

@@ -116,6 +116,7 @@ function hostBindingOptions(config: HostConfig): Binding.BindingHostOptions {
     ...(config.hostXauthority !== undefined && { hostXauthority: config.hostXauthority }),
     ...(config.hostTimeout !== undefined && { hostTimeoutMs: Math.round(config.hostTimeout * 1000) }),
     ...(config.contextsMax !== undefined && { contextsMax: config.contextsMax }),
+    ...(config.devShm !== undefined && { devShm: config.devShm }),
   };
 }
 

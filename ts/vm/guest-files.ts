@@ -37,6 +37,8 @@ export interface GuestSettings {
   readonly terminal: (TerminalSize & { readonly stderr: boolean }) | undefined;
   readonly shares: readonly Share[];
   readonly network: boolean;
+  /** Whether there is a device for a /dev/shm that the host shares. */
+  readonly devShm: boolean;
 }
 
 /** The archive for a guest that runs a program. */
@@ -64,8 +66,8 @@ function archive(variables: Readonly<Record<string, string>>, shares: readonly S
   ]);
 }
 
-function shellVariables({ nodeProgram, entry, endMark, terminal, network }: GuestSettings): Record<string, string> {
-  const variables = { probe: '0', node_program: nodeProgram, entry, end_mark: endMark, network: network ? '1' : '0' };
+function shellVariables({ nodeProgram, entry, endMark, terminal, network, devShm }: GuestSettings): Record<string, string> {
+  const variables = { probe: '0', node_program: nodeProgram, entry, end_mark: endMark, network: network ? '1' : '0', dev_shm: devShm ? '1' : '0' };
   if (terminal === undefined) return { ...variables, terminal: '0' };
   return { ...variables, terminal: '1', terminal_stderr: terminal.stderr ? '1' : '0', rows: String(terminal.rows), columns: String(terminal.columns) };
 }

@@ -30,6 +30,8 @@ export interface GuestPlan {
   /** The archive that guest-files.ts makes. */
   readonly files: Uint8Array;
   readonly endMark: string;
+  /** Where the guest's remarks go: one sentence each. */
+  readonly log: (level: 'info', message: string) => void;
 }
 
 /** So much of the kernel's messages, and of QEMU's, is kept for the case that something fails. */
@@ -80,12 +82,12 @@ export class Guest {
     this.#qemu.kill('SIGKILL');
   }
 
-  async #run({ machine, endMark }: GuestPlan, { stdin, stdout, stderr }: GuestStreams): Promise<Result<number, BridgeError>> {
+  async #run({ machine, endMark, log }: GuestPlan, { stdin, stdout, stderr }: GuestStreams): Promise<Result<number, BridgeError>> {
     const [input, output] = machine.terminal ? (['terminal', 'terminal'] as const) : (['stdin', 'stdout'] as const);
     stdin.pipe(this.#stream(input));
     const outputs = [this.#passOn(output, endMark, stdout), this.#passOn('stderr', endMark, stderr)];
     const qemuEnded = this.#untilQemuEnds();
-    const code = await Promise.race([this.#exitCode(), qemuEnded]);
+    const code = await Promise.race([this.#exitCode(log), qemuEnded]);
     if (code.isOk()) await Promise.race([Promise.all(outputs), qemuEnded]);
     this.end();
     await qemuEnded;
@@ -94,10 +96,11 @@ export class Guest {
   }
 
   /** Reads the guest's lines until the program's exit code is among them. */
-  async #exitCode(): Promise<Result<number, BridgeError>> {
+  async #exitCode(log: GuestPlan['log']): Promise<Result<number, BridgeError>> {
     for await (const line of createInterface({ input: this.#stream('control') })) {
       const [word = '', ...rest] = line.split(' ');
       if (word === 'started') this.#onStarted();
+      if (word === 'info') log(word, rest.join(' '));
       if (word === 'exit') return ok(Number(rest[0]));
       if (word === 'failed') return err(failure('vm-failed', `the guest could not be set up: ${rest.join(' ')}`));
     }

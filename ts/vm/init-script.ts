@@ -7,13 +7,16 @@ export const PORTS = { control: 'x11bridge.control', stdin: 'x11bridge.stdin', s
 export const SETTINGS_PATH = 'x11bridge/settings';
 export const CONFIG_PATH = 'x11bridge/config.json';
 
-/** The tag of the host's files, and of the Nth shared folder. */
+/** The tags of the host's files, of the guest's /dev/shm, and of the Nth shared folder. */
 export const ROOT_TAG = 'x11bridge-root';
+/** The host half's own. */
+export const DEV_SHM_TAG = 'x11bridge-shm';
 export const shareTag = (index: number): string => `x11bridge-share${index}`;
 
 /**
  * What the script does, in order: drivers, the host's root under a layer in memory, the folders that have to be the guest's own,
- * shared folders, the program, its exit code. The control port carries lines. To us: `alive`, `started`, `exit CODE`, `failed WHY`.
+ * shared folders, the program, its exit code. The control port carries lines. To us: `alive`, `started`, `exit CODE`, `failed WHY`,
+ * `info SENTENCE`.
  * From us: `signal NAME`, `size ROWS COLUMNS`; its end ends the guest.
  *
  * Output passes through pipes, so that programs can open /dev/stdout again, which a port can't. When the program has ended, a mark
@@ -40,6 +43,15 @@ control=$(port ${PORTS.control})
 exec 9<>"$control"
 say() { echo "$*" >&9; }
 fail() { say "failed $*"; sleep 5; poweroff -f; }
+# The memory of files there is the host's too, if the kernel can map it (DAX); it says so when it finds the device.
+mount_dev_shm() {
+  if [ "$dev_shm" = 1 ] && mount -t virtiofs -o dax=inode ${DEV_SHM_TAG} /root/dev/shm; then
+    if dmesg | grep -q 'virtiofs.* Cache len'; then say "info /dev/shm is shared with the host"; return; fi
+    umount /root/dev/shm
+  fi
+  [ "$dev_shm" = 1 ] && say "info the guest has a /dev/shm of its own: its kernel can't share the host's memory (FUSE_DAX)"
+  mount -t tmpfs -o mode=1777 shm /root/dev/shm
+}
 say alive
 [ "$probe" = 1 ] && poweroff -f
 
@@ -56,7 +68,7 @@ mount --bind /dev /root/dev
 for link in fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -sf "/proc/self/\${link#*:}" "/root/dev/\${link%:*}"; done
 mkdir -p /root/dev/pts /root/dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /root/dev/pts
-mount -t tmpfs -o mode=1777 shm /root/dev/shm
+mount_dev_shm
 mount -t proc proc /root/proc
 mount -t sysfs sysfs /root/sys
 mount -t tmpfs -o mode=755 run /root/run

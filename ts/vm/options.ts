@@ -19,6 +19,7 @@ export interface RawVmOptions {
   readonly share: readonly string[] | undefined;
   readonly network: boolean | undefined;
   readonly hostSocket: string | undefined;
+  readonly devShm: string | undefined;
 }
 
 /** What a guest is to be. */
@@ -40,8 +41,12 @@ export interface VmOptions {
   readonly network: boolean;
   /** The absolute path of the socket of a host half; undefined: the guest gets one of its own. */
   readonly hostSocket: string | undefined;
+  /** The /dev/shm that the guest shares with the host, in MiB; 0: none */
+  readonly devShm: number;
 }
 
+/** In MiB; what a host half allows. */
+const DEV_SHM = { max: 1 << 20, usual: 1024 };
 /** In MiB. Less doesn't boot; more than this is a slip of the finger. */
 const MEMORY = { min: 256, max: 1 << 20, usual: 1024 };
 /** QEMU's own limit is higher, but more than this never helped a guest. */
@@ -61,6 +66,7 @@ export function resolveVmOptions(raw: RawVmOptions): Result<VmOptions, BridgeErr
       shares: yield* Result.combine((raw.share ?? []).map(share)),
       network: raw.network ?? false,
       hostSocket: raw.hostSocket && resolve(raw.hostSocket),
+      devShm: yield* integer('--dev-shm', raw.devShm, DEV_SHM.usual, 0, DEV_SHM.max),
     });
   });
 }

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use display::DisplayName;
-use host::{Event, Host, Options};
+use host::{DevShm, Event, Host, Options};
 use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::convert::{invalid, number};
-use crate::values::{BindingError, BindingHostEvent, BindingHostOptions, BindingTraffic};
+use crate::values::{BindingDevShm, BindingError, BindingHostEvent, BindingHostOptions, BindingTraffic};
 use crate::{Listener, silence_panics};
 
 /// A running host half.
@@ -64,6 +64,9 @@ fn host_options(options: BindingHostOptions) -> Result<Options, BindingError> {
     if let Some(contexts) = options.contexts_max {
         out.contexts_max = contexts as usize;
     }
+    out.dev_shm = options
+        .dev_shm
+        .map(|BindingDevShm { socket, mib }| DevShm { socket: socket.into(), bytes: u64::from(mib) << 20 });
     Ok(out)
 }
 

@@ -161,6 +161,17 @@ pub struct BindingHostOptions {
     pub host_timeout_ms: Option<u32>,
     /// Contexts of a guest at once, 1 to 65536; absent for 512.
     pub contexts_max: Option<u32>,
+    /// The guest's `/dev/shm`; absent for none that the host shares.
+    pub dev_shm: Option<BindingDevShm>,
+}
+
+/// A `/dev/shm` for a guest.
+#[napi(object)]
+pub struct BindingDevShm {
+    /// Path of the socket to listen on, at most 107 bytes.
+    pub socket: String,
+    /// MiB of all files in it, 1 to 1048576.
+    pub mib: u32,
 }
 
 /// What went through a context.

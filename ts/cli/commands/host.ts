@@ -84,7 +84,7 @@ function ownOptions(invocation: Invocation): { readonly [Name in OwnOptionName]?
     const text = invocation[name];
     return typeof text === 'string' ? OWN_OPTIONS[name].type.fromText(text) : undefined;
   };
-  return { socket: valueOf('socket'), contextsMax: valueOf('contextsMax') };
+  return { socket: valueOf('socket'), contextsMax: valueOf('contextsMax'), devShm: valueOf('devShm') };
 }
 
 /** Tells of a host half that has started, and of all that happens to it. */

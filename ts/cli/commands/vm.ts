@@ -1,10 +1,10 @@
 // `x11bridge vm`: a guest for the life of one program, with the host half of the bridge outside and the guest half inside.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ok, type Result } from 'neverthrow';
-import { CONTEXTS_MAX, hostConfig } from '../../config/host.js';
+import { CONTEXTS_MAX, devShmSocket, hostConfig } from '../../config/host.js';
 import { SCHEMA } from '../../config/schema.js';
 import type { BridgeError } from '../../errors.js';
 import { qemuArguments } from '../../host/qemu.js';
@@ -15,7 +15,7 @@ import { Reporter } from '../reporter.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
 import { complainAbout } from '../terminal.js';
 import type { VmInvocation } from '../vm-options.js';
-import { needsHostHalf, planGuest, terminalSize, wishOf, type Wish } from '../vm-plan.js';
+import { needsHostHalf, planGuest, terminalSize, wishOf, type GuestDevices, type Wish } from '../vm-plan.js';
 import { followHost } from './host.js';
 
 /** How many clients the guest half takes unless told otherwise; it opens one more context to look at the device. */
@@ -34,33 +34,36 @@ export async function vm(command: readonly string[], invocation: VmInvocation): 
   const reporter = new Reporter(wish.value.settings.logLevel, undefined);
   const half = hostHalf(wish.value, reporter);
   if (half.isErr()) return complainAbout(half.error);
-  const planned = await planGuest(wish.value, half.value.device, reporter);
+  const planned = await planGuest(wish.value, half.value, reporter);
   const code = planned.isErr() ? complainAbout(planned.error) : (stop.code ?? (await runGuest(planned.value, stop)));
   await half.value.close();
   return code;
 }
 
 /** The host half that the guest is to have. */
-interface HostHalf {
-  /** QEMU's arguments. */
-  readonly device: readonly string[];
+interface HostHalf extends GuestDevices {
   close(): Promise<void>;
 }
 
 function hostHalf(wish: Wish, reporter: Reporter): Result<HostHalf, BridgeError> {
   const nothing = (): Promise<void> => Promise.resolve();
-  if (!needsHostHalf(wish)) return ok({ device: [], close: nothing });
+  if (!needsHostHalf(wish)) return ok({ device: [], devShm: false, close: nothing });
   const { settings, options } = wish;
-  if (options.hostSocket !== undefined) return ok({ device: qemuArguments(options.hostSocket), close: nothing });
+  if (options.hostSocket !== undefined) {
+    // A host half that was started without a /dev/shm has no such socket.
+    const devShm = devShmSocket(options.hostSocket);
+    const shared = options.devShm > 0 && existsSync(devShm);
+    return ok({ device: qemuArguments(options.hostSocket, shared ? devShm : undefined), devShm: shared, close: nothing });
+  }
   const folder = mkdtempSync(join(tmpdir(), 'x11bridge-vm-'));
   const clean = (): void => rmSync(folder, { recursive: true, force: true });
   process.once('exit', clean);
   const contextsMax = Math.min((settings.clientsMax ?? CLIENTS_MAX) + 1, CONTEXTS_MAX);
-  return hostConfig(settings, { socket: join(folder, 'gpu.sock'), contextsMax }, (name) => `--${SCHEMA[name === 'hostDisplay' ? name : 'clientsMax'].key}`)
+  return hostConfig(settings, { socket: join(folder, 'gpu.sock'), contextsMax, devShm: options.devShm }, (name) => `--${SCHEMA[name === 'hostDisplay' ? name : 'clientsMax'].key}`)
     .andThen((config) => startHostHalf(config, process.env))
     .map((host) => {
       followHost(host, reporter);
-      return { device: host.qemuArguments, close: () => host.close() };
+      return { device: host.qemuArguments, devShm: options.devShm > 0, close: () => host.close() };
     });
 }
 
