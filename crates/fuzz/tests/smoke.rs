@@ -44,6 +44,11 @@ fn the_device_holds_on_hostile_guests() {
 }
 
 #[test]
+fn the_file_system_holds_on_hostile_guests() {
+    fuzz("fs");
+}
+
+#[test]
 fn a_policy_holds_on_hostile_tables_and_requests() {
     fuzz("policy");
 }
@@ -113,5 +118,6 @@ fn empty_inputs_are_inputs() {
     targets::x11_wire(&[]);
     targets::session(&[]);
     targets::gpu(&[]);
+    targets::fs(&[]);
     targets::policy(&[]);
 }

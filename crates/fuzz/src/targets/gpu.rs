@@ -196,7 +196,7 @@ fn open(gpu: &mut Gpu<usize>, bench: &mut Bench, argument: u8) {
 }
 
 /// The first step, and what is behind it.
-fn step(data: &[u8]) -> Option<(u8, u8, &[u8], &[u8])> {
+pub(super) fn step(data: &[u8]) -> Option<(u8, u8, &[u8], &[u8])> {
     let (&[kind, argument, low, high], rest) = data.split_first_chunk::<STEP_BYTES>()?;
     let len = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
     let (bytes, rest) = rest.split_at(len);
@@ -295,7 +295,7 @@ fn some_send(rng: &mut Rng) -> Vec<u8> {
     [&head[..], &rng.bytes(len)].concat()
 }
 
-fn push(out: &mut Vec<u8>, kind: u8, argument: u8, bytes: &[u8]) {
+pub(super) fn push(out: &mut Vec<u8>, kind: u8, argument: u8, bytes: &[u8]) {
     out.extend([kind, argument]);
     out.extend(u16::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
     out.extend(bytes);
