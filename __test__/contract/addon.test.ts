@@ -52,7 +52,7 @@ describe('the addon', () => {
   const runClient = (bridge: BindingBridge) => finish('xdpyinfo', [], { env: clientEnv(bridge) });
 
   it('exports exactly what the shell uses', () => {
-    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'fenceWatcher', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version', 'virtgpuOffer']);
+    assert.deepEqual(Object.keys(binding).toSorted(), ['BindingBridge', 'BindingHost', 'examineSharing', 'fenceWatcher', 'notifyService', 'peerUser', 'startBridge', 'startHost', 'version', 'virtgpuOffer']);
   });
 
   it('is of the version of the package', () => {

@@ -62,8 +62,15 @@ class ScriptedMachine implements Machine {
   fetched: string | undefined;
   fetchedQemu = (): string | undefined => this.fetched;
   virtgpu: Machine['virtgpu'] = () => ok('the virtio-gpu device of /dev/dri/renderD128 leads to the X11 channel of libkrun');
+  sharing: Machine['sharing'] = () => undefined;
   addon = (): ReturnType<Machine['addon']> => this.loaded;
   trial = async (): ReturnType<Machine['trial']> => ({ bridge: this.bridge, server: this.server });
+}
+
+function onVirtiofs(machine: ScriptedMachine, sharing: ReturnType<Machine['sharing']>): void {
+  // A kernel shows the option also where it can't map the host's memory.
+  machine.files['/proc/self/mountinfo'] = '30 22 0:2 / /dev/shm rw - virtiofs shm rw,dax=inode\n';
+  machine.sharing = () => sharing;
 }
 
 /** What the named check finds on a machine that differs from a good one. */
@@ -130,7 +137,9 @@ describe('the doctor', () => {
     ['page-size', '16 KiB', (machine) => (machine.files['/proc/self/smaps'] = 'KernelPageSize:       16 kB\n'), /^note: 16 KiB/],
     ['shared-memory', 'a full /dev/shm', (machine) => (machine.free = 4096), /^note: only 4 KiB are free/],
     ['shared-memory', 'virtiofs', (machine) => (machine.files['/proc/self/mountinfo'] = '30 22 0:2 / /dev/shm rw - virtiofs shm rw\n'), /^note: virtiofs without DAX/],
-    ['shared-memory', 'virtiofs with DAX', (machine) => (machine.files['/proc/self/mountinfo'] = '30 22 0:2 / /dev/shm rw - virtiofs shm rw,dax=inode\n'), /^ok: virtiofs with DAX/],
+    ['shared-memory', 'virtiofs that copies', (machine) => onVirtiofs(machine, { isShared: false, hasNames: true }), /^note: virtiofs without DAX.* -> .*dax=inode/],
+    ['shared-memory', 'virtiofs without names', (machine) => onVirtiofs(machine, { isShared: true, hasNames: false }), /^note: virtiofs with DAX, whose files have no names/],
+    ['shared-memory', 'virtiofs with DAX', (machine) => onVirtiofs(machine, { isShared: true, hasNames: true }), /^ok: virtiofs with DAX/],
     ['shared-memory', 'no /dev/shm', (machine) => (machine.accesses = { '/dev/shm': 'absent' }), /^note: .* -> mount a tmpfs/],
     ['xshmfence', 'an old library', (machine) => (machine.files['/usr/lib/x86_64-linux-gnu/libxshmfence.so.1'] = 'ELF'), /^note: .* older than 1\.3\.3/],
     ['xshmfence', 'the variable', (machine) => (machine.env = { XSHMFENCE_NO_MEMFD: '1' }), /^ok: .* in \/dev\/shm, as XSHMFENCE_NO_MEMFD is set/],

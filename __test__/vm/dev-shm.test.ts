@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../support/command.js';
+import { COMMAND, ROOT } from '../support/command.js';
 import { eventually, Running } from '../support/processes.js';
 import { inTheWholeRun } from './support/extent.js';
 import { BOOT_LIMIT_MS, inOneGuest, type GuestPlace } from './support/place.js';
@@ -19,6 +19,12 @@ inOneGuest("a guest's /dev/shm", ['--dev-shm', '64'], (place) => {
   it('is mounted with DAX, and every user may write to it', async () => {
     const { stdout } = await place.guest.run(`grep ' /dev/shm ' /proc/mounts; stat -c '%A %u' /dev/shm; touch /dev/shm/empty; '${PROGRAM}' dax /dev/shm/empty`);
     assert.match(stdout, /^x11bridge-shm \/dev\/shm virtiofs .*dax=inode.*\ndrwxrwxrwt 0\nyes\n$/);
+  });
+
+  it('is known to the doctor', async () => {
+    const { stdout } = await place.guest.run(`'${process.execPath}' '${COMMAND}' doctor --json`);
+    const found = JSON.parse(stdout) as { checks: { name: string; cause: string }[] };
+    assert.equal(found.checks.find(({ name }) => name === 'shared-memory')?.cause, 'virtiofs with DAX: shared with the host, which knows open files by name');
   });
 
   it('gives a program of the guest and one of the host one page, on which no addition is lost', async function () {

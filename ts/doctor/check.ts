@@ -61,6 +61,8 @@ export interface Machine {
   readonly kvmBoots: () => boolean | undefined;
   /** The QEMU that `npm run vm:setup` has fetched. */
   readonly fetchedQemu: () => string | undefined;
+  /** Whether the memory of files in a folder is a host's, and whether they have names there; undefined when none can be made. */
+  readonly sharing: (folder: string) => { readonly isShared: boolean; readonly hasNames: boolean } | undefined;
   /** The bridge that `serve` would start, with a client through it. Every call gives the same. */
   readonly trial: () => Promise<Trial>;
 }

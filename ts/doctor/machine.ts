@@ -5,7 +5,7 @@ import { accessSync, closeSync, constants, openSync, readdirSync, readlinkSync, 
 import { Result } from 'neverthrow';
 import type { ResolvedSettings } from '../config/options.js';
 import type { BridgeError } from '../errors.js';
-import { addonVersion, fenceWatcher, virtgpuOffer } from '../native/index.js';
+import { addonVersion, examineSharing, fenceWatcher, virtgpuOffer } from '../native/index.js';
 import { rememberedKvm } from '../vm/acceleration.js';
 import { findParts, type GuestParts } from '../vm/parts.js';
 import type { Machine } from './check.js';
@@ -35,6 +35,7 @@ export function thisMachine(settings: Result<ResolvedSettings, BridgeError>, env
     fenceWatcher,
     kvmBoots: () => guestParts(env).map(rememberedKvm).unwrapOr(undefined),
     fetchedQemu: () => guestParts(env).map(({ qemu }) => qemu).unwrapOr(undefined),
+    sharing: examineSharing,
     trial: () => (trial ??= tryBridge(settings, env)),
   };
 }

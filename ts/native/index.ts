@@ -41,6 +41,13 @@ export function fenceWatcher(): string | undefined {
     .unwrapOr(undefined);
 }
 
+/** What can be done with the files of a folder; undefined when none can be made there. */
+export function examineSharing(folder: string): { readonly isShared: boolean; readonly hasNames: boolean } | undefined {
+  return loadAddon()
+    .map((addon) => addon.examineSharing(folder) ?? undefined)
+    .unwrapOr(undefined);
+}
+
 /** Tells the service manager behind `$NOTIFY_SOCKET` some assignments; false when it can't be reached. */
 export function notifyService(socket: string, assignments: readonly string[]): boolean {
   return loadAddon()

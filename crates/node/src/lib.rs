@@ -18,8 +18,8 @@ use napi::{Status, Task};
 use napi_derive::napi;
 
 use values::{
-    BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingStats,
-    BindingTraceBatch, BindingTraceStart,
+    BindingClient, BindingError, BindingEvent, BindingLiveOptions, BindingOptions, BindingSharing,
+    BindingStats, BindingTraceBatch, BindingTraceStart,
 };
 
 type Listener = ThreadsafeFunction<(), (), (), Status, false>;
@@ -82,6 +82,14 @@ pub fn virtgpu_offer(render_node: Option<String>) -> Either<String, BindingError
 #[napi(catch_unwind)]
 pub fn fence_watcher() -> String {
     bridge::FenceBackend::best().to_string()
+}
+
+/// What can be done with the files of a folder; absent where none can be made there.
+#[napi(catch_unwind)]
+#[allow(clippy::needless_pass_by_value, reason = "strings of JavaScript are copied at the border")]
+pub fn examine_sharing(folder: String) -> Option<BindingSharing> {
+    let sharing = sys::dev_shm::examine(std::path::Path::new(&folder)).ok()?;
+    Some(BindingSharing { is_shared: sharing.is_shared, has_names: sharing.has_names })
 }
 
 /// Tells the service manager behind `$NOTIFY_SOCKET` some assignments, a line each; `false` when it can't be reached.

@@ -165,6 +165,15 @@ pub struct BindingHostOptions {
     pub dev_shm: Option<BindingDevShm>,
 }
 
+/// What can be done with the files of a folder.
+#[napi(object)]
+pub struct BindingSharing {
+    /// Whether their memory is the host's.
+    pub is_shared: bool,
+    /// Whether they have names there.
+    pub has_names: bool,
+}
+
 /// A `/dev/shm` for a guest.
 #[napi(object)]
 pub struct BindingDevShm {

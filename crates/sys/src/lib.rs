@@ -9,6 +9,7 @@
 //! * [`SharedMap`]: memory that another process or kernel maps too, which is only ever read and written as atomics or
 //!   handed to the kernel;
 //! * [`Blob`]: such memory in pieces that lie scattered;
+//! * [`dev_shm`]: files whose memory a host has too;
 //! * [`inherited`]: sockets that this process was started with;
 //! * [`peer`]: who is at the other end of a socket;
 //! * [`virtgpu`]: the render node of a virtual machine's GPU;
@@ -17,6 +18,7 @@
 pub mod blob;
 pub mod buffer;
 mod copying;
+pub mod dev_shm;
 pub mod futex_page;
 pub mod futex_ring;
 pub mod inherited;
