@@ -2,7 +2,7 @@
 
 use crate::dialect::rutabaga::{AssignSocketUuid, ImportVirtiofsHandle};
 use crate::dialect::x11bridge::fence::FenceCommand;
-use crate::dialect::{Dialect, libkrun, rutabaga};
+use crate::dialect::{Dialect, libkrun, rutabaga, x11bridge};
 use crate::error::{Error, Sender, widen};
 use crate::event::{FutexNew, decode_id};
 use crate::header::{Header, cmd};
@@ -48,7 +48,7 @@ pub enum Command<'a> {
         /// Item id that a RECEIVE gave it.
         id: u32,
     },
-    /// Make an item of a file on virtiofs (rutabaga).
+    /// Make an item of a file on virtiofs (rutabaga, x11bridge).
     ImportVirtiofsHandle(ImportVirtiofsHandle),
     /// Name a socket that a RECEIVE brought (rutabaga).
     AssignSocketUuid(AssignSocketUuid),
@@ -125,7 +125,8 @@ impl<'a> Commands<'a> {
             (Dialect::Libkrun | Dialect::X11Bridge, libkrun::CMD_READ_EVENTFD_DESTROY) => {
                 decode_id(command, Sender::Guest).map(|id| Command::ReadEventfdDestroy { id })
             }
-            (Dialect::Rutabaga, rutabaga::CMD_IMPORT_VIRTIOFS_HANDLE) => {
+            (Dialect::Rutabaga, rutabaga::CMD_IMPORT_VIRTIOFS_HANDLE)
+            | (Dialect::X11Bridge, x11bridge::CMD_IMPORT_FILE) => {
                 ImportVirtiofsHandle::decode(command).map(Command::ImportVirtiofsHandle)
             }
             (Dialect::Rutabaga, rutabaga::CMD_ASSIGN_SOCKET_UUID) => {

@@ -242,6 +242,8 @@ fn identifier_types_5_to_7_mean_something_else_in_each_dialect() {
         assert_eq!(Dialect::X11Bridge.identifier_type(raw), libkrun);
         assert_eq!(Dialect::Rutabaga.identifier_type(raw), rutabaga);
     }
+    assert_eq!(Dialect::X11Bridge.raw_identifier_type(VirtioFsBlob), Some(240));
+    assert_eq!(Dialect::Libkrun.raw_identifier_type(VirtioFsBlob), None);
     assert_eq!(Dialect::Rutabaga.raw_identifier_type(Shm), None);
     assert_eq!(Dialect::Libkrun.raw_identifier_type(Event), Some(6));
 }

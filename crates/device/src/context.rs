@@ -13,7 +13,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
-use cross_domain::dialect::x11bridge::{FEATURE_MEMORY, Stage};
+use cross_domain::dialect::x11bridge::{FEATURE_FILES, FEATURE_MEMORY, Stage};
 use cross_domain::{
     CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, QUERY_RING, RING_BYTES,
     channel,
@@ -25,8 +25,10 @@ use sys::Blob;
 use self::fences::Fences;
 use self::receiving::Ring;
 use crate::channel::{Batch, Channel};
+use crate::exports::Exports;
 use crate::opening::{OpenFailure, Opened, Opener, Opening};
 use crate::resources::Resources;
+use crate::shared_files::SharedFiles;
 
 pub use self::fences::FenceNotifier;
 pub use self::submit_error::SubmitError;
@@ -95,6 +97,8 @@ pub struct Context {
     notifier: Option<FenceNotifier>,
     /// Whether the guest is another machine, which files have to be mapped for.
     is_remote: bool,
+    /// What it names of the guest's `/dev/shm`.
+    shared: SharedFiles,
     traffic: Traffic,
 }
 
@@ -115,7 +119,7 @@ impl Context {
             supports_dmabuf: false,
             supports_external_gpu_memory: false,
             extension: Some(Extension {
-                features: FEATURE_FENCES | FEATURE_MEMORY,
+                features: FEATURE_FENCES | FEATURE_MEMORY | FEATURE_FILES,
                 ..Extension::new(ring_bytes)
             }),
         }
@@ -139,13 +143,14 @@ impl Context {
             fences: None,
             notifier: None,
             is_remote: false,
+            shared: SharedFiles::default(),
             traffic: Traffic::default(),
         }
     }
 
-    /// The same of a client in a virtual machine.
-    pub(crate) fn of_guest(opener: Opener) -> Self {
-        Self { is_remote: true, ..Self::new(opener) }
+    /// The same of a client in a virtual machine, some of whose files have names.
+    pub(crate) fn of_guest(opener: Opener, exports: Exports) -> Self {
+        Self { is_remote: true, shared: SharedFiles::new(exports), ..Self::new(opener) }
     }
 
     /// The context's blobs.

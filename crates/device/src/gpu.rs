@@ -21,6 +21,7 @@ use self::entry::{Entry, Workspace};
 use self::protocol::{cmd, display_info, u32_at, u64_at};
 use self::window::{Unfit, Window};
 use crate::context::Context;
+use crate::exports::Exports;
 use crate::opening::{OpenFailure, Opened, Opening};
 
 pub use self::blobs::{BLOB_BYTES_MAX, BLOBS_MAX, PIECES_TOTAL_MAX};
@@ -56,6 +57,8 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Gpu<C> {
     limits: Limits,
+    /// Files of the guest that its contexts may name.
+    exports: Exports,
     contexts: HashMap<u32, Entry<C>>,
     last_serial: u32,
     resources: Resources,
@@ -80,10 +83,16 @@ struct Mapping<C> {
 type Answer = Result<(Status, Vec<u8>), Status>;
 
 impl<C> Gpu<C> {
-    /// A device as it is after a reset.
+    /// A device as it is after a reset, of a guest whose files have no names.
     pub fn new(limits: Limits) -> Self {
+        Self::with_exports(limits, Exports::default())
+    }
+
+    /// The same of a guest some of whose files have names.
+    pub fn with_exports(limits: Limits, exports: Exports) -> Self {
         Self {
             limits,
+            exports,
             contexts: HashMap::new(),
             last_serial: 0,
             resources: Resources::default(),
@@ -262,7 +271,7 @@ impl<C> Gpu<C> {
         let name = String::from_utf8_lossy(name.split(|byte| *byte == 0).next().unwrap_or_default());
         self.last_serial = self.last_serial.wrapping_add(1);
         let key = ContextKey { id: header.context, serial: self.last_serial };
-        let mut context = Context::of_guest(Box::new(|_| Opening::Later));
+        let mut context = Context::of_guest(Box::new(|_| Opening::Later), self.exports.clone());
         context.relay_fences(platform.fence_notifier(key));
         self.contexts.insert(header.context, Entry::new(key, context));
         platform.report(Report::ContextOpened { number: key.serial, name: name.into_owned() });

@@ -17,6 +17,7 @@ mod mappable;
 mod opening;
 mod resources;
 mod set_up;
+mod shared_files;
 
 pub use context::{Context, Fence, FenceNotifier, RING_BYTES_MAX, SubmitError, Traffic};
 pub use exports::{EXPORTS_MAX, Exports, FS_ID};

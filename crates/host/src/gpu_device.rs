@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use device::gpu::{ContextKey, FEATURES, HOST_VISIBLE, MapRequest, Report, Response, config};
-use device::{FenceNotifier, Gpu, Limits, Platform};
+use device::{Exports, FenceNotifier, Gpu, Limits, Platform};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use sys::Piece;
 
@@ -27,8 +27,8 @@ pub(crate) struct GpuDevice {
 }
 
 impl GpuDevice {
-    pub(crate) fn new(x_server: XServer, limits: Limits, scanouts: u32) -> Self {
-        Self { gpu: Gpu::new(limits), x_server, limits, scanouts }
+    pub(crate) fn new(x_server: XServer, limits: Limits, scanouts: u32, exports: Exports) -> Self {
+        Self { gpu: Gpu::with_exports(limits, exports), x_server, limits, scanouts }
     }
 
     /// The device, and what it stands on.

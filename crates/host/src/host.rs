@@ -135,7 +135,8 @@ impl Host {
         };
         let exports = Exports::default();
         let scanouts = options.scanouts;
-        let make = move || GpuDevice::new(x_server.clone(), limits, scanouts);
+        let named = exports.clone();
+        let make = move || GpuDevice::new(x_server.clone(), limits, scanouts, named.clone());
         let mut host = Self {
             gpu: Service::start("x11bridge-host", &shared, listener, make)?,
             shared,

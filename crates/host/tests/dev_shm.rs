@@ -3,13 +3,16 @@
 
 mod lab;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use cross_domain::dialect::x11bridge::{ID_TYPE_FILE, encode_import_file};
+use cross_domain::{ExportedFile, FutexNew, Identifier, SEND_HEADER_BYTES, encode_send_header};
 use host::{DevShm, Event, SHM_WINDOW_BYTES};
 use lab::Lab;
+use lab::gpu::OK_NODATA;
 use lab::machine::Machine;
 use rustix::io::Errno;
 use sys::SharedMap;
@@ -18,7 +21,7 @@ use vhost::vhost_user::message::{VhostUserConfigFlags, VhostUserMMap};
 use vhost::vhost_user::{
     Frontend, FrontendReqHandler, HandlerResult, VhostUserFrontend, VhostUserFrontendReqHandler,
 };
-use x11bridge_testkit::HANG_GUARD;
+use x11bridge_testkit::{FakeConnection, HANG_GUARD};
 
 const SLOT: u64 = 2 << 20;
 const ROOT: u64 = 1;
@@ -220,6 +223,79 @@ fn a_paused_guest_goes_on_with_its_files() {
     let base = guest.machine.stop();
     guest.machine.start(base);
     assert!(guest.call(3, node, &[]).is_ok());
+}
+
+/// A file with words in it, and its name for contexts.
+fn named(guest: &mut Guest, name: &str, words: &[u8]) -> (u64, u64, ExportedFile) {
+    let body = [bytes(&[2 | 0o600 << 32, 0]), name.as_bytes().to_vec(), vec![0]].concat();
+    let reply = guest.call(CREATE, ROOT, &body).unwrap();
+    let (node, handle) = (word(&reply, 0), word(&reply, 128));
+    let len = u64::try_from(words.len()).unwrap();
+    guest.call(16, node, &[bytes(&[handle, 0, len, 0, 0]), words.to_vec()].concat()).unwrap();
+    let reply = guest.call(39, node, &bytes(&[handle, 0x8010_7601 << 32, 0, 16 << 32])).unwrap();
+    (node, handle, ExportedFile { fs_id: word(&reply, 16), handle: word(&reply, 24) })
+}
+
+/// A SEND that names one thing.
+fn send_naming(id: u32, id_type: u32) -> Vec<u8> {
+    let mut header = [0; SEND_HEADER_BYTES];
+    encode_send_header(&mut header, 4, 0, &[Identifier { id, id_type, size: 0 }]).unwrap();
+    [&header[..], b"here"].concat()
+}
+
+/// What comes with such a SEND.
+fn files_of(server: &mut FakeConnection) -> Vec<OwnedFd> {
+    let (mut data, mut files) = ([0; 4], vec![]);
+    server.stream.receive_exact(&mut data, &mut files).unwrap();
+    assert_eq!(&data, b"here");
+    files
+}
+
+#[test]
+fn the_x_server_gets_the_files_that_a_context_names() {
+    let lab = lab();
+    let (mut guest, mut gpu) = (Guest::new(&lab), lab.guest());
+    gpu.channel(1);
+    let mut server = lab.server().accept().unwrap();
+    let (node, handle, file) = named(&mut guest, "file", b"words of the guest");
+    let futex = FutexNew { file, id: 0x4000_0000 }.encode();
+    let shm = 5;
+    for (first, id, id_type) in
+        [(encode_import_file(file, 9).to_vec(), 9, ID_TYPE_FILE), (futex.to_vec(), 0x4000_0000, shm)]
+    {
+        let commands = [first, send_naming(id, id_type)].concat();
+        assert_eq!(gpu.execute(1, &commands), OK_NODATA);
+        let files = files_of(&mut server);
+        assert_eq!(files.len(), 1);
+        let mut words = [0; 5];
+        rustix::io::pread(&files[0], &mut words, 0).unwrap();
+        assert_eq!(&words, b"words");
+    }
+    // The item is used up; the futex stays.
+    for (id, id_type, count) in [(9, ID_TYPE_FILE, 0), (0x4000_0000, shm, 1)] {
+        assert_eq!(gpu.execute(1, &send_naming(id, id_type)), OK_NODATA);
+        assert_eq!(files_of(&mut server).len(), count, "{id:#x}");
+    }
+    // Nobody can name what is closed, or guess a name.
+    guest.call(18, node, &bytes(&[handle, 0, 0])).unwrap();
+    for file in [file, ExportedFile { handle: file.handle ^ 1, ..file }, ExportedFile { fs_id: 0, handle: 0 }]
+    {
+        let commands = [&encode_import_file(file, 10)[..], &send_naming(10, ID_TYPE_FILE)].concat();
+        assert_eq!(gpu.execute(1, &commands), OK_NODATA);
+        assert!(files_of(&mut server).is_empty());
+    }
+}
+
+#[test]
+fn a_guest_of_another_host_half_has_names_of_its_own() {
+    let (mine, other) = (lab(), lab());
+    let (mut guest, mut gpu) = (Guest::new(&mine), other.guest());
+    let (_, _, file) = named(&mut guest, "file", b"words");
+    gpu.channel(1);
+    let mut server = other.server().accept().unwrap();
+    let commands = [&encode_import_file(file, 9)[..], &send_naming(9, ID_TYPE_FILE)].concat();
+    assert_eq!(gpu.execute(1, &commands), OK_NODATA);
+    assert!(files_of(&mut server).is_empty());
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub enum IdentifierType {
     Shm,
     /// An eventfd, to be read after `READ_EVENTFD_NEW`.
     Event,
-    /// A file on virtiofs: the id of its `IMPORT_VIRTIOFS_HANDLE` (rutabaga).
+    /// A file on virtiofs: the id of its `IMPORT_VIRTIOFS_HANDLE` (rutabaga), or `IMPORT_FILE` (x11bridge).
     VirtioFsBlob,
     /// A socket, to be named by `ASSIGN_SOCKET_UUID` (rutabaga).
     Socket,
@@ -77,10 +77,11 @@ impl Dialect {
     }
 
     fn types(self) -> impl Iterator<Item = (u32, IdentifierType)> {
-        let own: &[(u32, IdentifierType)] = match self {
-            Self::Libkrun | Self::X11Bridge => &libkrun::IDENTIFIER_TYPES,
-            Self::Rutabaga => &rutabaga::IDENTIFIER_TYPES,
+        let (own, more): (&[_], &[_]) = match self {
+            Self::Libkrun => (&libkrun::IDENTIFIER_TYPES, &[]),
+            Self::X11Bridge => (&libkrun::IDENTIFIER_TYPES, &x11bridge::IDENTIFIER_TYPES),
+            Self::Rutabaga => (&rutabaga::IDENTIFIER_TYPES, &[]),
         };
-        SHARED_TYPES.iter().chain(own).copied()
+        SHARED_TYPES.iter().chain(own).chain(more).copied()
     }
 }

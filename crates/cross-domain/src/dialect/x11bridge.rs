@@ -47,11 +47,18 @@
 //! HOST3D with the blob id [`NEW_MEMORY`] makes zeroed memory that the host has a file of: it can be mapped, and named in a
 //! SEND.
 //!
+//! **Files.** With the bit [`FEATURE_FILES`] in the capset's features, IMPORT_FILE (244, `{header, u64 fs_id, u64 handle, u32 id,
+//! u32 pad}`) makes an item of a file that the guest has open on the host's virtiofs, to be named once in a SEND, with the
+//! identifier type 240. The file has to be open until IMPORT_FILE is carried out. A name that leads nowhere makes no item,
+//! and a SEND without its item is one that names a resource without a file.
+//!
 //! **Fences** can be relayed, see [`fence`].
 
 pub mod fence;
 
+use crate::dialect::IdentifierType;
 use crate::error::{Error, Sender, widen};
+use crate::event::{ExportedFile, FILE_COMMAND_BYTES, encode_file};
 use crate::header::Header;
 use crate::limits::{HEADER_BYTES, RING_BYTES, RING_BYTES_MAX, SEND_HEADER_BYTES, is_ring_bytes};
 use crate::wire::{Reader, Writer};
@@ -72,6 +79,21 @@ pub const CMD_CLOSED: u8 = 240;
 pub const FEATURE_MEMORY: u32 = 1 << 1;
 /// The blob id of new memory of the host. Items have ids of 32 bits.
 pub const NEW_MEMORY: u64 = 1 << 63;
+
+/// Files of the guest's `/dev/shm` can be named, if that is this host's.
+pub const FEATURE_FILES: u32 = 1 << 2;
+/// IMPORT_FILE.
+pub const CMD_IMPORT_FILE: u8 = 244;
+/// Identifier type of such a file.
+pub const ID_TYPE_FILE: u32 = 240;
+
+pub(crate) const IDENTIFIER_TYPES: [(u32, IdentifierType); 1] =
+    [(ID_TYPE_FILE, IdentifierType::VirtioFsBlob)];
+
+/// IMPORT_FILE: the host makes an item of a file. The id must not be in use.
+pub fn encode_import_file(file: ExportedFile, id: u32) -> [u8; FILE_COMMAND_BYTES] {
+    encode_file(CMD_IMPORT_FILE, file, id)
+}
 
 /// Bytes before the text of a CLOSED.
 pub const CLOSED_HEADER_BYTES: usize = HEADER_BYTES + 12;

@@ -13,9 +13,20 @@ impl Context {
         }
         let resources = &mut self.resources;
         let (id, known) = match command {
-            Command::FutexNew(new) => (new.id, resources.add_futex(new.id).is_ok()),
+            Command::FutexNew(new) => {
+                let is_new = resources.add_futex(new.id).is_ok();
+                if is_new {
+                    self.shared.add_futex(new.file, new.id);
+                }
+                (new.id, is_new)
+            }
+            Command::ImportVirtiofsHandle(import) => {
+                self.shared.import(import.file, import.id);
+                (import.id, true)
+            }
             Command::FutexSignal { id } => (*id, resources.has_futex(*id)),
             Command::FutexDestroy { id } => {
+                self.shared.remove_futex(*id);
                 let relayed = self.fences.as_mut().is_some_and(|fences| fences.destroy(*id));
                 (*id, relayed || resources.remove_futex(*id))
             }

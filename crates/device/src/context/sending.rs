@@ -9,6 +9,7 @@ use super::fences::Fences;
 use super::{Context, End, Link, SubmitError, raw};
 use crate::channel::Batch;
 use crate::resources::Resources;
+use crate::shared_files::SharedFiles;
 
 impl Context {
     /// How many SENDs of the batch are done; the others have to be submitted again.
@@ -16,7 +17,7 @@ impl Context {
         if matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a SEND before INIT" });
         }
-        let descriptors = named(&self.resources, self.fences.as_ref(), first)?;
+        let descriptors = named(&self.resources, self.fences.as_ref(), &self.shared, first)?;
         let done = match &mut self.link {
             Link::Opening => 0,
             // A channel that never opened, or that is over, swallows what the guest sent before it could know.
@@ -28,10 +29,15 @@ impl Context {
                 batch.len()
             }),
         };
-        if done > 0
-            && let Some(fences) = &mut self.fences
-        {
-            fences.handed_over(first.identifiers.iter().filter(is_fence).map(|identifier| identifier.id));
+        if done > 0 {
+            let ids = |id_type| {
+                let is_such = move |identifier: &Identifier| type_of(identifier) == Some(id_type);
+                first.identifiers.iter().filter(is_such).map(|identifier| identifier.id)
+            };
+            ids(IdentifierType::VirtioFsBlob).for_each(|id| self.shared.used(id));
+            if let Some(fences) = &mut self.fences {
+                fences.handed_over(ids(IdentifierType::Shm));
+            }
         }
         Ok(done)
     }
@@ -42,15 +48,18 @@ impl Context {
 fn named<'a>(
     resources: &'a Resources,
     fences: Option<&'a Fences>,
+    shared: &'a SharedFiles,
     send: &Send<'_>,
 ) -> Result<Vec<BorrowedFd<'a>>, SubmitError> {
     let mut files = vec![];
     let mut is_whole = true;
-    for Identifier { id, id_type, .. } in send.identifiers.iter() {
-        let file = match Dialect::X11Bridge.identifier_type(id_type) {
+    for identifier in send.identifiers.iter() {
+        let id = identifier.id;
+        let file = match type_of(&identifier) {
             Some(IdentifierType::VirtgpuBlob) => resources.file(id),
+            Some(IdentifierType::VirtioFsBlob) => shared.item(id),
             Some(IdentifierType::Shm) => {
-                let page = fences.and_then(|fences| fences.file(id));
+                let page = fences.and_then(|fences| fences.file(id)).or_else(|| shared.futex(id));
                 Some(page.ok_or(SubmitError::NoSuchItem { id })?)
             }
             _ => return Err(SubmitError::Unsupported { what: "identifiers of this type" }),
@@ -61,7 +70,6 @@ fn named<'a>(
     Ok(if is_whole { files } else { vec![] })
 }
 
-/// Whether an identifier names the page of a fence.
-fn is_fence(identifier: &Identifier) -> bool {
-    Dialect::X11Bridge.identifier_type(identifier.id_type) == Some(IdentifierType::Shm)
+fn type_of(identifier: &Identifier) -> Option<IdentifierType> {
+    Dialect::X11Bridge.identifier_type(identifier.id_type)
 }
