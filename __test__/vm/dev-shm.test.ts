@@ -1,7 +1,7 @@
 // The guest's /dev/shm: files whose memory the host has too. What they hold is compared by a program in the guest and one outside.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMMAND, ROOT } from '../support/command.js';
 import { eventually, Running } from '../support/processes.js';
@@ -9,6 +9,7 @@ import { inTheWholeRun } from './support/extent.js';
 import { BOOT_LIMIT_MS, inOneGuest, type GuestPlace } from './support/place.js';
 
 const PROGRAM = join(ROOT, 'build/shims/dev-shm');
+const SEGMENTS = join(ROOT, 'build/shims/segments');
 const ADDITIONS = 300_000;
 /** The window has 128 places. */
 const FILES = 300;
@@ -62,6 +63,18 @@ inOneGuest("a guest's /dev/shm", ['--dev-shm', '64'], (place) => {
     assert.equal(await exported('/dev/shm/named', 'w'), `error ${EACCES}`);
     assert.equal(await exported('/run/elsewhere', 'rw'), `error ${ENOTTY}`);
     await place.guest.run('rm /dev/shm/named');
+  });
+
+  it('takes images in files there to the X server without a copy', async () => {
+    const program = await place.guest.start('sh', ['-c', `mkfifo /run/open; exec '${SEGMENTS}' file /dev/shm/image < /run/open`]);
+    const writer = await place.guest.start('sh', ['-c', 'exec sleep 1000 > /run/open']);
+    await eventually('it has drawn', () => /^attached$/m.test(program.stdout));
+    const mapped = readFileSync(`/proc/${place.host.pid}/maps`, 'utf8').includes('/memfd:x11bridge-shm');
+    await writer.signal('TERM');
+    const { stdout, stderr, code } = await program.finished();
+    assert.deepEqual([code, stderr, mapped], [0, '', true]);
+    assert.match(stdout, /^attach 0\nput 0\nevent 0 for request 0\.3 at 0\nfile: 0 wrong pixels\ngot 16384 bytes of depth 24\ngot: 0 wrong pixels\nattached\ndetach 0\n$/);
+    await eventually('its memory is gone', () => memoryFiles(place).length === 0);
   });
 
   it('has limits, says when it is full, and goes on', async () => {

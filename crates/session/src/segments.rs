@@ -68,6 +68,8 @@ pub(crate) enum Attached<F> {
     Denied,
     /// This file stands for it.
     File(F),
+    /// The file that the client sent.
+    Itself(F),
 }
 
 #[derive(Debug)]

@@ -205,6 +205,11 @@ impl<F> Session<F> {
         self.fences.take_actions()
     }
 
+    /// Answers [`Next::Attach`] of a file that the client sent, where the server can be sent that itself.
+    pub fn attached_itself(&mut self, file: F) {
+        self.attached = Attached::Itself(file);
+    }
+
     /// Answers [`Next::Attach`] where the client has no right to write to the file that it sent.
     pub fn denied(&mut self) {
         self.attached = Attached::Denied;

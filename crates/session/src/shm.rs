@@ -79,6 +79,10 @@ impl<F> Session<F> {
                 self.segments.attach(asked.segment, self.client.sequence + 1, self.host.sequence, false);
                 marks.push(Mark { offset: at, skip: 0, descriptors: vec![file], fence: None });
             }
+            // The server's memory is the client's, so nothing is to be copied.
+            Attached::Itself(file) => {
+                marks.push(Mark { offset: at, skip: 0, descriptors: vec![file], fence: None });
+            }
         }
         Verdict::Pass(None)
     }

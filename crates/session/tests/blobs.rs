@@ -151,6 +151,24 @@ fn a_segment_of_the_clients_is_attached_as_memory_that_stands_for_it_and_copied(
 }
 
 #[test]
+fn a_file_that_the_server_can_be_sent_itself_is_never_copied() {
+    both_orders(|order| {
+        let mut run = offering(order, Shm::Emulated);
+        let wire = run.wire;
+        run.client_with(&attach_fd(&run, 1), &[7, 8]);
+        let file = run.session.take_segment().unwrap();
+        run.session.attached_itself(file);
+        run.client(&[]);
+        assert_eq!((&run.to_host, &run.host_marks), (&attach_fd(&run, 1), &vec![(0, vec![7])]));
+        let sizes: Vec<u8> = [100, 50, 0, 10, 20, 5, 0, 0].iter().flat_map(|n| wire.u16(*n)).collect();
+        let put = [&[7; 8], &sizes[..], &[24, 2, 1, 0], &wire.u32(NAME), &wire.u32(64)].concat();
+        run.client(&wire.request(SHM, PUT_IMAGE, &put));
+        run.client(&wire.request(SHM, 2, &wire.u32(NAME)));
+        assert!(run.actions.is_empty());
+    });
+}
+
+#[test]
 fn a_segment_that_the_server_refuses_is_forgotten_and_its_error_is_that_of_an_attach_fd() {
     let mut run = run(ByteOrder::Little);
     run.client_with(&attach_fd(&run, 0), &[7]);

@@ -8,14 +8,17 @@
  *   segments frames N      N images of 500 by 500 pixels from one segment; prints frames per second, alone
  *   segments images-plain N  the same by PutImage
  *   segments hold          makes a segment with known bytes, prints its number, and waits for the end of its input
+ *   segments file PATH     images both ways in a file, by AttachFd; prints "attached", and waits for the end of its input
  *   segments take NUMBER   attaches a segment of that number, and draws from it
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
@@ -261,6 +264,34 @@ static void hold(void)
     printf("%d changed pixels, %lu users\n", wrong, (unsigned long)status.shm_nattch);
 }
 
+static void file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 || ftruncate(fd, 2 * BYTES) != 0)
+        fail(path);
+    struct segment segment = { .name = xcb_generate_id(connection) };
+    segment.pixels = mmap(NULL, 2 * BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (segment.pixels == MAP_FAILED)
+        fail("mmap");
+    unlink(path);
+    /* The library closes the descriptor. */
+    printf("attach %d\n", outcome(xcb_shm_attach_fd_checked(connection, segment.name, fd, 0)));
+    xcb_pixmap_t to = pixmap();
+    fill(segment.pixels, SIDE, 4);
+    printf("put %d\n", outcome(put(&segment, to, 0, 0, SIDE, SIDE, 0)));
+    completion();
+    compare("file", to, 4, 0, 0, SIDE, SIDE);
+    get(&segment, to, BYTES);
+    int wrong = 0;
+    for (int at = 0; at < SIDE * SIDE; at++)
+        wrong += (segment.pixels[SIDE * SIDE + at] & 0xffffff) != shade(4, at % SIDE, at / SIDE);
+    printf("got: %d wrong pixels\nattached\n", wrong);
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+    printf("detach %d\n", outcome(xcb_shm_detach_checked(connection, segment.name)));
+}
+
 static void take(int number)
 {
     struct segment segment = { .number = number, .name = xcb_generate_id(connection) };
@@ -293,6 +324,8 @@ int main(int count, char **words)
         frames(number, false);
     else if (strcmp(script, "hold") == 0)
         hold();
+    else if (strcmp(script, "file") == 0 && count > 2)
+        file(words[2]);
     else if (strcmp(script, "take") == 0)
         take(number);
     else

@@ -77,6 +77,11 @@ pub trait Driver {
         None
     }
 
+    /// See [`Channel::shares`].
+    fn shares(&self, _descriptor: BorrowedFd<'_>) -> bool {
+        false
+    }
+
     /// Lets go of a name, whose SEND is submitted, or will not be.
     fn forget(&mut self, _identifier: Identifier, _sent: bool) {}
 
@@ -471,6 +476,10 @@ impl<D: Driver> Channel for CrossDomain<D> {
             }
             other => Ok(other),
         }
+    }
+
+    fn shares(&self, descriptor: BorrowedFd<'_>) -> bool {
+        self.driver.shares(descriptor)
     }
 
     fn device(&mut self) -> Option<OwnedFd> {

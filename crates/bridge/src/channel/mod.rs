@@ -70,6 +70,12 @@ pub trait Channel {
         descriptors: &mut Vec<Option<OwnedFd>>,
     ) -> Result<Outcome, ChannelError>;
 
+    /// Whether the X server can be sent this file of the client's itself, though files of this machine in general mean nothing
+    /// to it.
+    fn shares(&self, _descriptor: BorrowedFd<'_>) -> bool {
+        false
+    }
+
     /// The device that DRI3 opens, where the server's means nothing on this machine.
     fn device(&mut self) -> Option<OwnedFd> {
         None

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cross_domain::dialect::x11bridge::FEATURE_FILES;
 use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
 use cross_domain::{Capset, Dialect, Init, InitForm, PROTOCOL_VERSION, RING_BYTES, channel};
 use session::Fences;
@@ -19,6 +20,8 @@ pub(super) struct Offer {
     pub(super) ring_bytes: usize,
     /// Whether the host relays fences.
     pub(super) relays_fences: bool,
+    /// Whether files of a `/dev/shm` that is shared with the host can be named to it.
+    pub(super) names_files: bool,
 }
 
 impl fmt::Display for Offer {
@@ -53,7 +56,9 @@ impl Offer {
             capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
         let features = capset.extension.map_or(0, |extension| extension.features);
         let relays_fences = features & FEATURE_FENCES != 0;
-        Ok(Some(Self { channel_type, dialect: Dialect::detect(bytes), ring_bytes, relays_fences }))
+        let names_files = features & FEATURE_FILES != 0;
+        let dialect = Dialect::detect(bytes);
+        Ok(Some(Self { channel_type, dialect, ring_bytes, relays_fences, names_files }))
     }
 
     /// What becomes of fences.
@@ -123,6 +128,9 @@ mod tests {
         let ours = offered(&[channel::X11], Some(Extension::new(1 << 16))).unwrap();
         assert_eq!((ours.to_string().as_str(), ours.ring_bytes), ("the X11 channel of x11bridge", 1 << 16));
         assert!(matches!(ours.init(1, 2).form, InitForm::X11Bridge { channel_ring_bytes: 65_536, .. }));
+        assert!(!ours.names_files);
+        let features = Extension { features: FEATURE_FILES, ..Extension::new(1 << 16) };
+        assert!(offered(&[channel::X11], Some(features)).unwrap().names_files);
         let other = offered(&[channel::WAYLAND], None).unwrap();
         assert_eq!(
             (other.to_string().as_str(), other.ring_bytes),

@@ -330,6 +330,14 @@ impl<'a> Relay<'a> {
     }
 
     fn attach(&mut self, attach: Attach) {
+        let sent = match attach.source {
+            Source::Number(_) => None,
+            Source::Descriptor => self.session.take_segment(),
+        };
+        let sent = match sent {
+            Some(file) if self.channel.shares(file.as_fd()) => return self.session.attached_itself(file),
+            sent => sent,
+        };
         let files = self.channel.carries().files;
         let memory = |bytes| {
             if files {
@@ -337,15 +345,13 @@ impl<'a> Relay<'a> {
             }
             self.channel.memory(bytes).map_or(Place::Nowhere, |(theirs, map)| Place::Memory(theirs, map))
         };
-        let file = match attach.source {
-            Source::Number(number) => self.segments.attach(&self.socket, attach, number, memory),
-            Source::Descriptor => match self.session.take_segment() {
-                Some(file) => match self.segments.attach_file(file, attach, memory) {
-                    Ok(file) => file,
-                    Err(Denied) => return self.session.denied(),
-                },
-                None => None,
+        let file = match (attach.source, sent) {
+            (Source::Number(number), _) => self.segments.attach(&self.socket, attach, number, memory),
+            (Source::Descriptor, Some(file)) => match self.segments.attach_file(file, attach, memory) {
+                Ok(file) => file,
+                Err(Denied) => return self.session.denied(),
             },
+            (Source::Descriptor, None) => None,
         };
         self.session.attached(file);
     }

@@ -9,6 +9,7 @@ mod device;
 #[cfg(test)]
 mod fake;
 mod fence;
+mod files;
 mod node;
 mod probe;
 mod unavailable;
@@ -27,6 +28,7 @@ use sys::SharedMap;
 use super::cross_domain::Driver;
 use super::{ChannelError, Interest};
 use buffers::Buffers;
+use files::Files;
 use watch::Watched;
 use window::Window;
 
@@ -46,6 +48,7 @@ pub struct Virtgpu {
     device: Device,
     window: Window,
     buffers: Buffers,
+    files: Files,
     /// The number of the last SEND that was submitted.
     last: u32,
     /// Where the host half is a process that can end by itself.
@@ -61,8 +64,8 @@ impl std::fmt::Debug for Virtgpu {
 impl Virtgpu {
     /// Uses a node whose context has been initialized.
     fn new(node: Box<dyn RenderNode>, device: Device, watched: Option<Watched>) -> Self {
-        let (window, buffers) = (Window::default(), Buffers::default());
-        Self { node, device, window, buffers, last: 0, watched }
+        let (window, buffers, files) = (Window::default(), Buffers::default(), Files::default());
+        Self { node, device, window, buffers, files, last: 0, watched }
     }
 }
 
@@ -90,8 +93,10 @@ impl Driver for Virtgpu {
         }
         // On a ring of the context: a fence of the device as a whole would wait for everybody else's.
         // Buffers are let go of when their SEND is done, which nothing else may tell for a long time.
-        let wants_fence = self.window.wants_fence() || self.buffers.are_named();
-        let fence = self.node.execbuffer(commands, Some(QUERY_RING), wants_fence)?;
+        let names_files = self.files.are_named();
+        let wants_fence = self.window.wants_fence() || self.buffers.are_named() || names_files;
+        let submit = |commands: &[u8]| self.node.execbuffer(commands, Some(QUERY_RING), wants_fence);
+        let fence = if names_files { submit(&self.files.in_front_of(commands)) } else { submit(commands) }?;
         self.window.submitted(last, fence);
         self.last = last;
         Ok(commands.len())
@@ -100,6 +105,7 @@ impl Driver for Virtgpu {
     fn sends_done(&mut self, last: u32) {
         self.window.done(last);
         self.buffers.done(self.node.as_ref(), last);
+        self.files.done(last);
     }
 
     fn carries(&self) -> Carries {
@@ -107,11 +113,23 @@ impl Driver for Virtgpu {
     }
 
     fn name(&mut self, descriptor: BorrowedFd<'_>) -> Option<Identifier> {
+        if self.shares(descriptor) {
+            return self.files.name(descriptor);
+        }
         self.buffers.name(self.node.as_ref(), self.device.offer().dialect, descriptor)
     }
 
+    fn shares(&self, descriptor: BorrowedFd<'_>) -> bool {
+        self.device.offer().names_files && sys::dev_shm::is_shared(descriptor)
+    }
+
     fn forget(&mut self, identifier: Identifier, sent: bool) {
-        self.buffers.forget(self.node.as_ref(), identifier.id, sent.then_some(self.last));
+        let number = sent.then_some(self.last);
+        if Files::is(identifier) {
+            self.files.forget(identifier.id, number);
+        } else {
+            self.buffers.forget(self.node.as_ref(), identifier.id, number);
+        }
     }
 
     fn take(&mut self, identifier: Identifier) -> Option<OwnedFd> {
@@ -135,11 +153,12 @@ impl Driver for Virtgpu {
     }
 
     fn rest(&mut self) {
-        if self.buffers.is_empty() {
+        if self.buffers.is_empty() && self.files.is_empty() {
             return;
         }
         if let Ok(Some(last)) = self.window.look() {
             self.buffers.done(self.node.as_ref(), last);
+            self.files.done(last);
         }
     }
 
