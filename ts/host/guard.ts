@@ -27,7 +27,7 @@ export class HostGuard {
   }
 
   /** Starts a guard under the policy of the options. */
-  static start(config: HostConfig, env: NodeJS.ProcessEnv): Result<HostGuard, BridgeError> {
+  static start(config: HostConfig, env: Readonly<Record<string, string | undefined>>): Result<HostGuard, BridgeError> {
     return privateFolder().andThen((folder) =>
       startSession(guardConfig(config, folder), env)
         .map((bridge) => new HostGuard(bridge, folder))
