@@ -6,11 +6,10 @@ import { COMMAND } from '../support/command.js';
 import { eventually, finish, Running, type Finished } from '../support/processes.js';
 import { clientProgram } from '../x11/support/attack.js';
 import { comparableQueries, withoutHidden } from '../x11/support/queries.js';
+import { HIDDEN_FROM_PIPES } from './support/expectations.js';
 import { inTheWholeRun } from './support/extent.js';
 import { BOOT_LIMIT_MS, inOneGuest, type GuestPlace } from './support/place.js';
 
-/** What the byte pipes hide. */
-const HIDDEN = ['MIT-SHM', 'DRI2', 'DRI3', 'XFree86-DGA', 'XFree86-DRI'];
 /** Calls that are not the same in two runs: Node's, and the questions to the host half. */
 const STRAY_CALLS = 40;
 /** Two bridges start under strace, which makes Node slow. */
@@ -56,7 +55,7 @@ inTheWholeRun(() => {
       const inside = await bridgeIn(place, ['--channel', channel, '--host-xauthority', cookies], 'xdpyinfo -queryExtensions');
       const outside = await finish('xdpyinfo', ['-queryExtensions'], { env: place.env(place.direct) });
       assert.equal(inside.code, 0, inside.stderr);
-      assert.deepEqual(comparableQueries(inside.stdout), withoutHidden(comparableQueries(outside.stdout), HIDDEN));
+      assert.deepEqual(comparableQueries(inside.stdout), withoutHidden(comparableQueries(outside.stdout), HIDDEN_FROM_PIPES));
     });
 
     it('vsock leads to a listener, and hides what needs descriptors', async function () {
@@ -69,7 +68,7 @@ inTheWholeRun(() => {
       const inside = await bridgeIn(place, ['--channel', 'vsock:1:6000', '--host-xauthority', cookies], 'xdpyinfo -queryExtensions');
       const direct = await place.guest.run('xdpyinfo -queryExtensions');
       assert.equal(inside.code, 0, inside.stderr);
-      assert.deepEqual(comparableQueries(inside.stdout), withoutHidden(comparableQueries(direct.stdout), HIDDEN));
+      assert.deepEqual(comparableQueries(inside.stdout), withoutHidden(comparableQueries(direct.stdout), HIDDEN_FROM_PIPES));
     });
 
     it('tcp without a listener, and vsock without a device, tell the program why', async () => {
