@@ -40,7 +40,7 @@ export async function startXvfb(options: XvfbOptions = {}): Promise<Xvfb> {
   const cookie = options.auth ? randomBytes(16).toString('hex') : undefined;
   // The server takes every cookie in its file, whatever display the entry names; its own number isn't known yet.
   await addCookie(xauthority, ':0', cookie);
-  const server = new Running('Xvfb', xvfbArguments(options, xauthority), { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], limitMs: 600_000, env: serverEnv(options) });
+  const server = new Running('Xvfb', xvfbArguments(options, xauthority), { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], limitMs: 1_800_000, env: serverEnv(options) });
   try {
     const display = `:${await chosenNumber(server)}`;
     await addCookie(xauthority, display, cookie);

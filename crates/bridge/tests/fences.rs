@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use bridge::{ChannelChoice, FenceChoice};
 use lab::Lab;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use x11bridge_testkit::{
     ByteOrder, FakeConnection, FenceChecker, HANG_GUARD, PacketKind, RawClient, XshmfencePeer, requests,
 };
@@ -266,6 +267,9 @@ fn nobody_sleeps_for_ever_on_a_fence_of_a_server_that_has_gone() {
     client.until_asleep().unwrap();
     drop(ends.server);
     client.answer().unwrap();
+    // And who is awake finds the connection closed, so that nobody resets the fence and sleeps once more.
+    let mut polled = [PollFd::new(ends.client.stream.socket(), PollFlags::RDHUP)];
+    assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(1));
     assert_eq!(ends.lab.ends(1).len(), 1);
     assert_eq!(ends.lab.bridge.stats().totals.fences.given_up, 1);
 }

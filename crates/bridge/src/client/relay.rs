@@ -185,6 +185,10 @@ impl<'a> Relay<'a> {
         drop(spinner);
         // Before the channel is closed, so that the server has not given the client's ids to another yet.
         self.session.leave();
+        // In this order: a client that is woken by a fence of which nobody knows any more must find the connection closed, or it
+        // would reset the fence and sleep on it once more.
+        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+        self.channel.give_up_fences();
         self.tell();
         let reason = self.reason.take().unwrap_or_else(|| SERVER_GONE.into());
         self.trace_end(&reason);
@@ -482,7 +486,6 @@ impl<'a> Relay<'a> {
     /// The host's stream has ended in order. The client gets all that was said, and what the bridge has to add.
     fn hang_up(&mut self) {
         self.session.leave();
-        self.channel.give_up_fences();
         if !self.heard {
             let why = format!("{} closed the connection during the set-up", self.shared.route);
             return self.end_host(&ChannelError { why });
@@ -505,7 +508,6 @@ impl<'a> Relay<'a> {
     /// The way to the host broke, or never was. A client that waits for its set-up is told why.
     fn end_host(&mut self, error: &ChannelError) {
         self.host_over = true;
-        self.channel.give_up_fences();
         self.reason.get_or_insert_with(|| error.why.clone());
         self.downlink.give_up_holding();
         if !self.heard {
