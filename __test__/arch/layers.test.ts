@@ -32,8 +32,8 @@ const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
   trace: ['trace', 'policy'],
   vm: ['vm', 'errors.ts'],
   doctor: ['doctor', 'config', 'session', 'native', 'vm', 'errors.ts', 'runtime-dir.ts'],
-  session: ['session', 'policy', 'native', 'config', 'emitter.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
-  host: ['host', 'native', 'config', 'session', 'emitter.ts', 'errors.ts', 'exit.ts'],
+  session: ['session', 'policy', 'native', 'config', 'emitter.ts', 'handle.ts', 'errors.ts', 'exit.ts', 'runtime-dir.ts'],
+  host: ['host', 'native', 'config', 'session', 'emitter.ts', 'handle.ts', 'errors.ts', 'exit.ts'],
   native: ['native', 'policy', 'config', 'errors.ts'],
   policy: ['policy', 'config', 'errors.ts'],
   config: ['config', 'errors.ts'],
@@ -42,6 +42,7 @@ const TS_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'emitter.ts': [],
   'errors.ts': [],
   'exit.ts': [],
+  'handle.ts': ['emitter.ts', 'exit.ts'],
   'runtime-dir.ts': ['errors.ts'],
 };
 

@@ -1,9 +1,8 @@
 // A running host half, as its owner sees it.
 
-import { SafeEmitter } from '../emitter.js';
-import { onExit } from '../exit.js';
+import { Handle } from '../handle.js';
 import type { BindingHost } from '../native/index.js';
-import { hostEmissionOf, type HostEvents } from './events.js';
+import { hostEmissionOf, type HostEmission, type HostEvents } from './events.js';
 import type { HostGuard } from './guard.js';
 import { qemuArguments } from './qemu.js';
 
@@ -26,16 +25,11 @@ export interface Host extends AsyncDisposable {
 }
 
 /** The host half over the addon's handle. */
-export class NativeHost implements Host {
+export class NativeHost extends Handle<HostEvents> implements Host {
   readonly socket: string;
   readonly qemuArguments: readonly string[];
-  readonly closed: Promise<void>;
 
   readonly #native: BindingHost;
-  readonly #emitter = new SafeEmitter<HostEvents>();
-  readonly #stop = (): void => this.#native.stop();
-  #closing = false;
-  #resolveClosed: () => void = () => undefined;
 
   /**
    * @param devShm the socket of the guest's /dev/shm
@@ -46,61 +40,31 @@ export class NativeHost implements Host {
     devShm: string | undefined,
     readonly guard?: HostGuard,
   ) {
+    super();
     this.#native = native;
-    guard?.bridge.on('log', (line) => this.#emitter.emit(['log', line]));
-    onExit(this.#stop, true);
+    guard?.bridge.on('log', (line) => this.emit(['log', line]));
     this.socket = native.socket;
     this.qemuArguments = qemuArguments(native.socket, devShm);
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
   }
 
-  on<Name extends keyof HostEvents>(event: Name, listener: (...args: HostEvents[Name]) => void): this {
-    this.#emitter.on(event, listener);
-    return this;
+  protected override taken(): readonly (HostEmission | undefined)[] {
+    return this.#native.takeEvents().map(hostEmissionOf);
   }
 
-  once<Name extends keyof HostEvents>(event: Name, listener: (...args: HostEvents[Name]) => void): this {
-    this.#emitter.once(event, listener);
-    return this;
+  protected override failed(message: string): HostEmission {
+    return ['log', { level: 'error', message }];
   }
 
-  off<Name extends keyof HostEvents>(event: Name, listener: (...args: HostEvents[Name]) => void): this {
-    this.#emitter.off(event, listener);
-    return this;
+  protected override ended(): HostEmission {
+    return ['closed'];
   }
 
-  close(): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
-      void this.#finish();
-    }
-    return this.closed;
+  protected override stop(): void {
+    this.#native.stop();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** Emits everything that the addon has queued. */
-  deliverEvents(): void {
-    for (const event of this.#native.takeEvents()) {
-      const emission = hostEmissionOf(event);
-      if (emission !== undefined) this.#emitter.emit(emission);
-    }
-  }
-
-  async #finish(): Promise<void> {
-    try {
-      await this.#native.close();
-      await this.guard?.close();
-    } catch (error) {
-      this.#emitter.emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
-    }
-    onExit(this.#stop, false);
-    this.deliverEvents();
-    this.#emitter.emit(['closed']);
-    this.#resolveClosed();
+  protected override async finish(): Promise<void> {
+    await this.#native.close();
+    await this.guard?.close();
   }
 }

@@ -3,14 +3,13 @@
 import type { Result } from 'neverthrow';
 import type { ChannelName, LiveConfig, LiveOptions } from '../config/options.js';
 import { resolveLiveOptions } from '../config/resolve.js';
-import { SafeEmitter } from '../emitter.js';
 import type { BridgeError } from '../errors.js';
-import { onExit } from '../exit.js';
+import { Handle } from '../handle.js';
 import { reconfigureNative, traceNative, type BindingBridge, type BindingTraceBatch, type BindingTraceStart } from '../native/index.js';
 import type { PolicyTable } from '../policy/compile.js';
 import { loadPolicy } from '../policy/load.js';
 import type { ClientStatus } from './client-status.js';
-import { emissionOf, type BridgeEvents, type Totals } from './events.js';
+import { emissionOf, type BridgeEvents, type Emission, type Totals } from './events.js';
 
 /** Counts over the whole life of a bridge. */
 export interface BridgeStats {
@@ -64,36 +63,28 @@ export interface Bridge extends AsyncDisposable {
 }
 
 /** The bridge over the addon's handle. */
-export class NativeBridge implements Bridge {
+export class NativeBridge extends Handle<BridgeEvents> implements Bridge {
   readonly display: string;
   readonly channel: ChannelName;
   readonly channelReason: string;
   readonly xauthority: string | undefined;
   readonly socketPath: string;
   readonly env: { readonly DISPLAY: string; readonly XAUTHORITY?: string };
-  readonly closed: Promise<void>;
 
   readonly #native: BindingBridge;
-  readonly #emitter = new SafeEmitter<BridgeEvents>();
-  readonly #stop = (): void => this.#native.stopTaking();
   #policy: PolicyTable | undefined;
   #onRecords: (() => void) | undefined;
-  #closing = false;
-  #resolveClosed: () => void = () => undefined;
 
   constructor(native: BindingBridge, policy?: PolicyTable) {
+    super();
     this.#native = native;
     this.#policy = policy;
-    onExit(this.#stop, true);
     this.channel = native.channel as ChannelName;
     this.channelReason = native.channelReason;
     this.xauthority = native.xauthority ?? undefined;
     this.socketPath = native.socketPath;
     this.display = native.display === null ? native.socketPath : `:${native.display}`;
     this.env = { DISPLAY: this.display, ...(this.xauthority !== undefined && { XAUTHORITY: this.xauthority }) };
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
   }
 
   /** What clients that connect now may do. */
@@ -149,51 +140,28 @@ export class NativeBridge implements Bridge {
     this.#native.endTrace();
   }
 
-  on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.on(event, listener);
-    return this;
-  }
-
-  once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.once(event, listener);
-    return this;
-  }
-
-  off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this {
-    this.#emitter.off(event, listener);
-    return this;
-  }
-
-  close(): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = true;
-      void this.#finish();
-    }
-    return this.closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  /** Emits everything that the addon has queued. */
-  deliverEvents(): void {
-    for (const event of this.#native.takeEvents()) {
-      const emission = emissionOf(event);
-      if (emission !== undefined) this.#emitter.emit(emission);
-    }
+  override deliverEvents(): void {
+    super.deliverEvents();
     this.#onRecords?.();
   }
 
-  async #finish(): Promise<void> {
-    try {
-      await this.#native.close();
-    } catch (error) {
-      this.#emitter.emit(['log', { level: 'error', message: `closing failed: ${String(error)}` }]);
-    }
-    onExit(this.#stop, false);
-    this.deliverEvents();
-    this.#emitter.emit(['closed']);
-    this.#resolveClosed();
+  protected override taken(): readonly (Emission | undefined)[] {
+    return this.#native.takeEvents().map(emissionOf);
+  }
+
+  protected override failed(message: string): Emission {
+    return ['log', { level: 'error', message }];
+  }
+
+  protected override ended(): Emission {
+    return ['closed'];
+  }
+
+  protected override stop(): void {
+    this.#native.stopTaking();
+  }
+
+  protected override finish(): Promise<void> {
+    return this.#native.close();
   }
 }
