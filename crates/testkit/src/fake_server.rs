@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, accept_with, listen};
 
 use crate::setup::{self, SetupRequest};
 use crate::{ByteOrder, FdStream, HANG_GUARD};
@@ -37,6 +37,12 @@ impl FakeServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         Ok((Self { listener: listener.into(), path: PathBuf::new() }, port))
+    }
+
+    /// Leaves room for one connection that is not accepted; whoever connects then waits. Without it as many have room as the
+    /// system allows, which may be more than a process may have descriptors.
+    pub fn shorten_queue(&self) -> io::Result<()> {
+        Ok(listen(&self.listener, 0)?)
     }
 
     /// The socket's path: the bridge's host display.
