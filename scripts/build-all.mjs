@@ -9,17 +9,19 @@ import { argv } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runInterruptible } from './interruptible.mjs';
 import { ARTIFACTS, PARTIAL } from './packaging/packages.mjs';
+import { PLATFORMS } from './packaging/platforms.mjs';
 import { runScript } from './setup.mjs';
 
 const WORK = fileURLToPath(new URL('packaging/pack-all.mjs', import.meta.url));
 
 /**
  * Builds and packs everything.
+ * @param {readonly string[]} [names] of platforms, by default of all
  * @throws {import('./setup.mjs').StepError} when it can't, or is interrupted
  */
-export async function buildAll() {
+export async function buildAll(names = PLATFORMS.map(({ name }) => name)) {
   try {
-    await runInterruptible(WORK, 'nothing was built, and the packages that were there before are as they were');
+    await runInterruptible([WORK, ...names], 'nothing was built, and the packages that were there before are as they were');
     rmSync(ARTIFACTS, { recursive: true, force: true });
     renameSync(PARTIAL, ARTIFACTS);
   } finally {

@@ -54,6 +54,9 @@ export const DEBIAN_PACKAGES = {
     { name: 'debian-archive-keyring', why: 'the keys that the suites of Debian are signed with' },
     { name: 'xz-utils', why: "unpacks a kernel's modules and the cross toolchains", command: 'xz' },
   ],
+  cross: [
+    { name: 'gcc-x86-64-linux-gnu', why: 'links for x64 on arm64', command: 'x86_64-linux-gnu-gcc' },
+  ],
   coverage: [
     { name: 'llvm-22', why: 'reads the coverage data of a Rust that is built on LLVM 22', command: 'llvm-profdata-22' },
   ],

@@ -23,12 +23,12 @@ class Interrupted extends StepError {
 
 /**
  * Runs a script, which calls `reportingScript`, to its end.
- * @param {string} script its path
+ * @param {readonly [script: string, ...args: string[]]} command the script's path, and its arguments
  * @param {string} afterwards what holds when it was interrupted, for people
  * @throws {StepError} what the script threw, or that it was interrupted
  */
-export async function runInterruptible(script, afterwards) {
-  const child = spawn(process.execPath, [script], { cwd: ROOT, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+export async function runInterruptible(command, afterwards) {
+  const child = spawn(process.execPath, command, { cwd: ROOT, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const { pid } = child;
   if (pid === undefined) throw new StepError(`${process.execPath} could not be started.`);
   /** @type {{ sentence?: string, signal?: NodeJS.Signals }} */
@@ -45,7 +45,7 @@ export async function runInterruptible(script, afterwards) {
     if (code !== 0) await endGroup(pid);
     if (code !== 0) removePartials(pid);
     if (heard.signal !== undefined) throw new Interrupted(heard.signal, `Interrupted: ${afterwards}.`);
-    if (code !== 0) throw new StepError(heard.sentence ?? `${script} ended without saying why.`);
+    if (code !== 0) throw new StepError(heard.sentence ?? `${command.join(' ')} ended without saying why.`);
   } finally {
     for (const signal of SIGNALS) process.off(signal, stop);
   }

@@ -59,6 +59,14 @@ export function step(program, args, env = {}) {
 }
 
 /**
+ * What a program has complained, as a part of a sentence.
+ * @param {string} text
+ */
+export function oneLine(text) {
+  return text.trim().replaceAll(/\s*\n\s*/g, '; ') || 'it did not say why';
+}
+
+/**
  * The path of a program that an npm package brings.
  * @param {string} name
  */

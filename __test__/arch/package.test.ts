@@ -19,7 +19,7 @@ describe('the package files', () => {
   it('agree on the version', () => {
     assert.match(read('Cargo.toml'), new RegExp(`^version = "${manifest.version}"$`, 'm'));
     assert.match(read('CHANGELOG.md'), new RegExp(`^## \\[?(${manifest.version}|Unreleased)`, 'm'));
-    for (const platform of ['linux-x64-gnu', 'linux-arm64-gnu']) {
+    for (const platform of readdirSync(join(ROOT, 'npm'))) {
       const { version, license, engines } = JSON.parse(read(`npm/${platform}/package.json`)) as Manifest;
       assert.deepEqual({ version, license, engines }, { version: manifest.version, license: manifest.license, engines: manifest.engines });
     }
@@ -38,7 +38,9 @@ describe('a release', () => {
   it('sets the version in every file that has it, and dates the changelog', async () => {
     const edits = (await evaluate('packaging/version.mjs', `m.versionEdits('98.7.6', '2031-02-03')`)) as { path: string; text: string }[];
     const texts = Object.fromEntries(edits.map(({ path, text }) => [path, text]));
-    const files = ['package.json', 'npm/linux-arm64-gnu/package.json', 'npm/linux-x64-gnu/package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md'];
+    const platforms = ['linux-arm64-gnu', 'linux-x64-gnu'];
+    assert.deepEqual(readdirSync(join(ROOT, 'npm')).toSorted(), platforms.toSorted());
+    const files = ['package.json', ...platforms.map((name) => `npm/${name}/package.json`), 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md'];
     assert.deepEqual(Object.keys(texts), files);
     for (const path of files.filter((name) => name.endsWith('package.json'))) assert.equal((JSON.parse(texts[path] ?? '') as Manifest).version, '98.7.6');
     const lock = JSON.parse(texts['package-lock.json'] ?? '') as { version: string; packages: Record<string, { version: string }> };

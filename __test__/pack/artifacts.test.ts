@@ -10,8 +10,8 @@ const ROOT_KB_MAX = 300;
 const PLATFORM_KB_MAX = 2000;
 const GLIBC_MAX = [2, 17];
 /** Pages of 64 KiB are the largest that Linux has on a processor; x64 has one size only. */
-const SEGMENT_ALIGNMENT: Readonly<Record<string, number>> = { 'linux-arm64-gnu': 0x1_0000, 'linux-x64-gnu': 0x1000 };
-const MACHINE: Readonly<Record<string, string>> = { 'linux-arm64-gnu': 'AArch64', 'linux-x64-gnu': 'Advanced Micro Devices X86-64' };
+const SEGMENT_ALIGNMENT: Readonly<Record<string, number>> = { arm64: 0x1_0000, x64: 0x1000 };
+const MACHINE: Readonly<Record<string, string>> = { arm64: 'AArch64', x64: 'Advanced Micro Devices X86-64' };
 /** What glibc consisted of in 2.17, and gcc's unwinder: every system with a Node has them. */
 const LIBRARIES = /^(lib(c|dl|pthread|rt|m)\.so\.\d|libgcc_s\.so\.1|ld-linux-(x86-64|aarch64)\.so\.\d)$/;
 
@@ -67,6 +67,7 @@ describe('the packed root package', () => {
 for (const platform of platforms()) {
   describe(`the packed package for ${platform}`, () => {
     let folder: TemporaryFolder;
+    const [, cpu = '', libc] = platform.split('-');
     let addon: string;
     before(async () => {
       folder = await unpack(join(ARTIFACTS, `x11bridge-${platform}-${version}.tgz`));
@@ -81,8 +82,7 @@ for (const platform of platforms()) {
 
     it('is for its platform only, and runs nothing when it is installed', () => {
       const manifest = JSON.parse(readFileSync(folder.file('package/package.json'), 'utf8')) as Manifest;
-      const [os, cpu, libc] = platform.split('-');
-      assert.deepEqual([manifest['os'], manifest['cpu'], manifest['libc']], [[os], [cpu], [libc === 'gnu' ? 'glibc' : libc]]);
+      assert.deepEqual([manifest['os'], manifest['cpu'], manifest['libc']], [['linux'], [cpu], [libc === 'gnu' ? 'glibc' : libc]]);
       assert.deepEqual([manifest.version, 'scripts' in manifest], [version, false]);
     });
 
@@ -97,7 +97,7 @@ for (const platform of platforms()) {
     });
 
     it('is for the right processor', async () => {
-      assert.ok((await readelf('--file-header', addon)).includes(`Machine:                           ${MACHINE[platform]}`));
+      assert.ok((await readelf('--file-header', addon)).includes(`Machine:                           ${MACHINE[cpu]}`));
     });
 
     it('needs no symbol that glibc 2.17 lacks, and no other library', async () => {
@@ -112,7 +112,7 @@ for (const platform of platforms()) {
     it('has segments that fit the largest pages of its processor', async () => {
       const alignments = [...(await readelf('--segments', addon)).matchAll(/^ {2}LOAD .* (0x[0-9a-f]+)$/gm)].map(([, alignment]) => Number(alignment));
       assert.ok(alignments.length > 0);
-      for (const alignment of alignments) assert.equal(alignment % (SEGMENT_ALIGNMENT[platform] ?? Infinity), 0, `aligned to ${alignment}`);
+      for (const alignment of alignments) assert.equal(alignment % (SEGMENT_ALIGNMENT[cpu] ?? Infinity), 0, `aligned to ${alignment}`);
     });
 
     it('is stripped, and its debug information lies aside', async () => {

@@ -82,7 +82,7 @@ describe('a build that fails', function () {
     // As xz-utils fails that has no room, or is not there.
     const env = { ...withProgram(folder, 'xz', 'echo "xz: no such compressor" >&2; exit 1'), XDG_CACHE_HOME: cache.path };
     const packages = before();
-    assertSentence(await buildAll(env), /\.tar\.xz could not be unpacked \(.*no such compressor.*\): check the room on the disk\.$/s);
+    assertSentence(await buildAll(env), /^\S+\.tar\.xz could not be unpacked \(.*no such compressor.*\): check the room on the disk\.$/);
     assert.deepEqual(before(), packages);
     assert.deepEqual(readdirSync(cache.file('x11bridge/build')).filter((name) => name.includes('gcc') || name.includes('partial')), []);
   });

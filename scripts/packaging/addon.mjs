@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT, step, StepError } from '../setup.mjs';
+import { oneLine, ROOT, step, StepError } from '../setup.mjs';
 import { toolchainFor } from './toolchain.mjs';
 
 /** @typedef {import('./platforms.mjs').Platform} Platform */
@@ -56,7 +56,7 @@ function split(objcopy, built, addon, debug) {
 /** @param {string} program @param {readonly string[]} args */
 function run(program, args) {
   const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) throw new StepError(`this command failed (${error?.message ?? stderr.trim()}): ${[program, ...args].join(' ')}`);
+  if (status !== 0) throw new StepError(`this command failed (${oneLine(error?.message ?? stderr)}): ${[program, ...args].join(' ')}`);
 }
 
 function defaultTargetDir() {

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, StepError } from '../setup.mjs';
+import { oneLine, ROOT, StepError } from '../setup.mjs';
 import { PLATFORMS } from './platforms.mjs';
 
 /** The tarballs; `debug/` in it has the debug information. */
@@ -55,15 +55,16 @@ export function packPlatform(name, { addon, notices }, { stage, output }) {
 /**
  * Packs the root package. It takes the addon of each platform as an optional dependency, of exactly its own version; they can't be named
  * in the checkout's package.json, since npm would look for them in the registry before they are published.
+ * @param {readonly string[]} platforms their names
  * @param {{ stage: string, output: string }} folders to work in, and for the tarball
  */
-export function packRoot({ stage, output }) {
+export function packRoot(platforms, { stage, output }) {
   const tarball = npmPack(ROOT, stage);
   extract(join(stage, tarball), stage);
   const folder = join(stage, 'package');
   const { version, ...manifest } = manifestOf('.');
   for (const field of CHECKOUT_ONLY) delete manifest[field];
-  const optionalDependencies = Object.fromEntries(PLATFORMS.map(({ name }) => [`x11bridge-${name}`, version]));
+  const optionalDependencies = Object.fromEntries(platforms.map((name) => [`x11bridge-${name}`, version]));
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, version, optionalDependencies }, null, 2)}\n`);
   mkdirSync(output, { recursive: true });
   npmPack(folder, output);
@@ -85,11 +86,6 @@ function npmPack(folder, output) {
   const { status, stdout, stderr, error } = spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new StepError(`npm could not pack ${folder} (${oneLine(error?.message ?? stderr)}): check the room on the disk.`);
   return stdout.trim();
-}
-
-/** @param {string} text */
-function oneLine(text) {
-  return text.trim().replaceAll(/\s*\n\s*/g, '; ') || 'it did not say why';
 }
 
 /**

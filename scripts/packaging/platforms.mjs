@@ -6,7 +6,8 @@
  * @property {'arm64' | 'x64'} cpu as Node names it
  * @property {import('../apt-tree.mjs').DebianArch} debian the processor as Debian names it
  * @property {string} triple as Rust names it
- * @property {readonly [name: string, version: string]} crossToolchain the npm package with a gcc for it, whose C library is glibc 2.17 or older
+ * @property {readonly [name: string, version: string]} crossToolchain the npm package with a gcc for its processor, whose C library is glibc
+ *   2.17 or older
  */
 
 /** @type {readonly Platform[]} */

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { AptTree, unpack } from '../apt-tree.mjs';
 import { cached } from '../cache.mjs';
 import { npmPackage } from '../npm-fetch.mjs';
-import { StepError } from '../setup.mjs';
+import { oneLine, StepError } from '../setup.mjs';
+import { gccFor, hostArch } from './host.mjs';
 
 /** @typedef {import('./platforms.mjs').Platform} Platform */
 
@@ -18,26 +19,29 @@ const RUST_PACKAGES = /^(rustc-web|libstd-rust-web-[\d.]+|libstd-rust-web-dev|li
 /**
  * What cargo needs to build for a platform, and the programs for what it has built.
  * @param {Platform} platform
+ * @param {string} [cpu] of the machine that links, by default this one's
  * @returns {{ env: Record<string, string>, objcopy: string }}
  * @throws {StepError} when something can't be fetched
  */
-export function toolchainFor(platform) {
-  if (process.arch !== 'x64') throw new StepError('Packages for all platforms are built on x64, which the cross toolchains run on; "npm run build" builds for this machine.');
-  const tools = join(crossToolchain(platform), 'bin', platform.triple);
-  const linker = `CARGO_TARGET_${platform.triple.toUpperCase().replaceAll('-', '_')}_LINKER`;
-  const env = { [linker]: `${tools}-gcc`, ...(hasStandardLibrary(platform.triple) ? {} : { RUSTC: debianRustc(platform) }) };
-  return { env, objcopy: `${tools}-objcopy` };
+export function toolchainFor(platform, cpu = process.arch) {
+  const toolchain = crossToolchain(platform);
+  const { linker, objcopy } = gccFor(platform, toolchain, cpu);
+  const variable = `CARGO_TARGET_${platform.triple.toUpperCase().replaceAll('-', '_')}_LINKER`;
+  const env = { [variable]: linker, ...(hasStandardLibrary(platform.triple) ? {} : { RUSTC: debianRustc(platform) }) };
+  return { env, objcopy };
 }
 
 /**
  * The folder of a gcc with the C library that addons are linked with.
  * @param {Platform} platform
  */
-function crossToolchain({ triple, crossToolchain: [name, version] }) {
+function crossToolchain(platform) {
+  const [name, version] = platform.crossToolchain;
+  const { triple } = platform;
   return cached(`gcc-${triple}-${version}`, (folder) => {
     const archive = join(npmPackage(name, version), `${triple}.tar.xz`);
     const { status, stderr } = spawnSync('tar', ['--extract', '--xz', '--file', archive, '--directory', folder], { encoding: 'utf8' });
-    if (status !== 0) throw new StepError(`${archive} could not be unpacked (${stderr.trim()}): check the room on the disk.`);
+    if (status !== 0) throw new StepError(`${archive} could not be unpacked (${oneLine(stderr)}): check the room on the disk.`);
   });
 }
 
@@ -57,10 +61,7 @@ function hasStandardLibrary(triple) {
  */
 function debianRustc({ debian, triple }) {
   const folder = cached(`rustc-${triple}`, (partial) => {
-    const native = new AptTree(join(partial, 'apt'), 'amd64', RUST_SUITES);
-    native.update();
-    const version = native.versions('rustc-web')[0] ?? '';
-    const wanted = native.closure(`rustc-web=${version}`).filter((name) => RUST_PACKAGES.test(name));
+    const { native, version, wanted } = debianRust(partial);
     const foreign = new AptTree(join(partial, 'apt-foreign'), debian, RUST_SUITES);
     foreign.update();
     unpack([...native.download(wanted), ...foreign.download([`libstd-rust-web-dev=${version}`])], partial);
@@ -70,8 +71,17 @@ function debianRustc({ debian, triple }) {
   return join(folder, 'rustc');
 }
 
+/** Debian's newest Rust for this machine: where to fetch it, and its packages. @param {string} partial */
+function debianRust(partial) {
+  const native = new AptTree(join(partial, 'apt'), hostArch(), RUST_SUITES);
+  native.update();
+  const version = native.versions('rustc-web')[0] ?? '';
+  const wanted = native.closure(`rustc-web=${version}`).filter((name) => RUST_PACKAGES.test(name));
+  return { native, version, wanted };
+}
+
 /** rustc finds its standard libraries by its own place; the libraries that it is linked with have to be shown to it. */
 function writeLauncher(/** @type {string} */ path) {
-  const script = '#!/bin/sh\nhere=${0%/*}\nLD_LIBRARY_PATH=$here/usr/lib/x86_64-linux-gnu exec "$here/usr/bin/rustc" "$@"\n';
+  const script = `#!/bin/sh\nhere=\${0%/*}\nLD_LIBRARY_PATH=$here/usr/lib/${hostArch() === 'amd64' ? 'x86_64' : 'aarch64'}-linux-gnu exec "$here/usr/bin/rustc" "$@"\n`;
   writeFileSync(path, script, { mode: 0o755 });
 }

@@ -213,8 +213,14 @@ fn message(iov: &mut [libc::iovec]) -> libc::msghdr {
     // SAFETY: all zeros is a valid msghdr: no name, no buffers, no control.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = iov.as_mut_ptr();
-    message.msg_iovlen = iov.len();
+    message.msg_iovlen = length(iov.len());
     message
+}
+
+/// A length as this C library has it in its structures: musl has narrower types there than the kernel. The lengths here are
+/// small; one that does not fit becomes 0, which the kernel takes for nothing.
+fn length<T: TryFrom<usize> + Default>(value: usize) -> T {
+    T::try_from(value).unwrap_or_default()
 }
 
 /// Receives into `iov`, and appends the descriptors that came along; `EMFILE` where the process has no room for all.
@@ -229,7 +235,7 @@ pub(crate) unsafe fn receive_into(
     let mut control = [0_u64; control_words()];
     let mut message = message(iov);
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = length(size_of_val(&control));
     // SAFETY: the caller vouches for the iovecs; the control buffer is as long as said and aligned for `cmsghdr`.
     let received = unsafe {
         libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC)
@@ -251,7 +257,7 @@ fn take_rights(message: &libc::msghdr, descriptors: &mut Vec<OwnedFd>) {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (*header).cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+                let bytes = ((*header).cmsg_len as usize).saturating_sub(libc::CMSG_LEN(0) as usize);
                 let numbers = libc::CMSG_DATA(header).cast::<[u8; size_of::<libc::c_int>()]>();
                 for at in 0..bytes / size_of::<libc::c_int>() {
                     let number = libc::c_int::from_ne_bytes(numbers.add(at).read());
