@@ -16,7 +16,7 @@ const CRATE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   host: ['device', 'display', 'events', 'session', 'sys'],
   bridge: ['cross-domain', 'device', 'display', 'events', 'session', 'shmfence', 'sys', 'x11-wire'],
   node: ['bridge', 'display', 'host', 'sys'],
-  testkit: [],
+  testkit: ['sys'],
   interop: ['bridge', 'sys'],
   fuzz: ['cross-domain', 'device', 'session', 'sys', 'x11-wire'],
 };

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::{Value, json};
+use sys::SharedMap;
 use x11bridge_testkit::requests::{self, Area};
 use x11bridge_testkit::{PacketKind, RawClient};
 
@@ -82,7 +83,9 @@ pub(crate) fn create_segment(stage: &Stage) -> io::Result<Value> {
     let Some(fd) = reply.fds.into_iter().next() else {
         return Ok(json!({ "shm": "present", "fds": counts }));
     };
-    File::from(fd).write_all_at(&pixels(0x77), 0)?;
+    // In a guest it is a buffer of a device, which can't be written by a call.
+    let written = SharedMap::map_buffer(fd.as_fd(), IMAGE_BYTES)?.write(0, &pixels(0x77));
+    assert!(written, "the mapping is as long as the image");
     let right = drawn(&mut client, opcode, segment)? == pixels(0x77);
     Ok(json!({ "shm": "present", "fds": counts, "drawn": right }))
 }

@@ -14,9 +14,9 @@ use crate::talk::{Talk, counts};
 
 const OPEN: u8 = 1;
 const PIXMAP_FROM_BUFFER: u8 = 2;
-const BUFFER_FROM_PIXMAP: u8 = 3;
+pub(crate) const BUFFER_FROM_PIXMAP: u8 = 3;
 const PIXMAP_FROM_BUFFERS: u8 = 7;
-const BUFFERS_FROM_PIXMAP: u8 = 8;
+pub(crate) const BUFFERS_FROM_PIXMAP: u8 = 8;
 const BITS_PER_PIXEL: u8 = 32;
 const PLANES_MAX: usize = 4;
 

@@ -11,6 +11,7 @@ mod buffers;
 mod faults;
 mod fences;
 mod memory;
+mod servers;
 mod shapes;
 mod talk;
 mod versions;
@@ -51,6 +52,9 @@ fn run() -> io::Result<Value> {
         "fences" => fences::fences(&mut talk),
         "shapes" => shapes::shapes(&mut talk),
         "faults" => faults::faults(&mut talk),
+        "servers" => servers::servers(&mut talk),
+        "frames" => servers::frames(&mut talk, options.value("count", 1000)?),
+        "opens" => servers::opens(&mut talk),
         "cycles" => buffers::cycles(&mut talk, options.value("count", 1000)?),
         other => Err(io::Error::other(format!("there is no script {other}"))),
     }

@@ -1,0 +1,102 @@
+// Memory that guest and host share: GPU buffers and segments of MIT-SHM, in a real guest over the virtio-gpu device.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { ROOT } from '../support/command.js';
+import { finish } from '../support/processes.js';
+import { clientProgram, type Client, type Sight } from '../x11/support/attack.js';
+import { footprint, untilFlat } from '../x11/support/footprint.js';
+import { extent } from './support/extent.js';
+import { inOneGuest, type GuestPlace } from './support/place.js';
+
+const SEGMENTS = join(ROOT, 'build/shims/segments');
+const FRAMES = extent({ quick: 100, all: 1000 });
+/** Every frame maps its memory into the guest anew, which takes some ten milliseconds on a machine without KVM. */
+const FRAMES_LIMIT_MS = 1_500_000;
+/** Bytes of all frames' pixels, of which none is to cross the connection; there are some hundred of protocol for each. */
+const FRAME_BYTES = 32 * 32 * 4;
+/** The major number of DRM devices, and the first minor one of those that render. */
+const DRM = 226;
+const FIRST_RENDER_NODE = 128;
+/** The codes of a `Value`, a `Match`, a `Drawable`, and an `Access` error. */
+const BAD_VALUE = 2;
+const BAD_MATCH = 8;
+const BAD_DRAWABLE = 9;
+const BAD_ACCESS = 10;
+
+inOneGuest(
+  'memory that guest and host share',
+  ['--log-level', 'info'],
+  (place) => {
+    it('buffers of one to four planes are the same memory on both sides, whoever made them', async () => {
+      const inside = await sight(place, 'x11-descriptors', 'servers');
+      assert.deepEqual(inside, await outside(place, 'x11-descriptors', 'servers'));
+      const { planes, pixmap } = inside as { planes: Sight[]; pixmap: Sight };
+      assert.deepEqual(planes.map(({ returned }) => returned), [[true], [true, true], [true, true, true], [true, true, true, true]]);
+      assert.deepEqual([pixmap['seen'], pixmap['shown']], [[true, true], true]);
+    });
+
+    it('a device is one of the guest, and a drawable that there is not gets the error of a server', async () => {
+      const { counts, device, nowhere } = (await sight(place, 'x11-descriptors', 'opens')) as { counts: Sight; device: [number, number]; nowhere: Sight };
+      assert.deepEqual(counts, { said: 1, first: 1, late: 0 });
+      assert.equal(device[0], DRM);
+      assert.ok(device[1] >= FIRST_RENDER_NODE);
+      const direct = await outside(place, 'x11-descriptors', 'opens');
+      assert.deepEqual(nowhere, direct['nowhere']);
+      assert.equal(nowhere['code'], BAD_DRAWABLE);
+    });
+
+    it('descriptors that are no buffers get the error of a server for missing ones, and the client goes on', async () => {
+      const seen = (await sight(place, 'x11-descriptors', 'faults')) as Record<string, (Sight | 'ok')[]>;
+      const codes = (what: string) => (seen[what] ?? []).map((outcome) => (outcome === 'ok' ? outcome : outcome['code']));
+      for (const what of ['pipe', 'directory', 'device', 'too short', 'empty', 'read-only', 'sealed', 'none']) {
+        assert.deepEqual(codes(what).slice(0, 2), [BAD_VALUE, BAD_VALUE], what);
+      }
+      // A segment is copied, so that one which could be mapped here is none of them.
+      const attached = ['pipe', 'directory', 'device', 'too short', 'empty', 'read-only', 'sealed', 'none'].map((what) => codes(what)[3]);
+      assert.deepEqual(attached, [BAD_MATCH, BAD_ACCESS, BAD_MATCH, 'ok', BAD_MATCH, BAD_ACCESS, BAD_ACCESS, BAD_MATCH]);
+    });
+
+    it('segments that programs share by descriptor are drawn, and those that the server makes are one memory', async () => {
+      for (const order of ['little', 'big']) {
+        assert.deepEqual(await sight(place, 'x11-attack', 'attach-fd', '--order', order), { shm: 'present', drawn: true });
+      }
+      assert.deepEqual(await sight(place, 'x11-attack', 'create-segment'), { shm: 'present', fds: [1, 0], drawn: true });
+    });
+
+    it('System V segments carry images both ways, with the events, replies and errors of the server itself', async () => {
+      const { stdout } = await place.guest.run(`'${SEGMENTS}' images`);
+      const direct = await finish(SEGMENTS, ['images', '0'], { env: place.env(place.direct) });
+      assert.match(stdout, /^whole: 0 wrong pixels$/m);
+      assert.equal(stdout, direct.stdout);
+    });
+
+    it(`no pixel of ${FRAMES} frames crosses the connection, and nothing is left of them`, async function () {
+      this.timeout(FRAMES_LIMIT_MS);
+      const monitor = place.guest.command.child.pid ?? 0;
+      await sight(place, 'x11-descriptors', 'frames', '--count', '10');
+      const before = footprint(monitor);
+      assert.deepEqual(await sight(place, 'x11-descriptors', 'frames', '--count', String(FRAMES)), { errors: [], right: FRAMES, wrong: [] });
+      const closed = [...place.guest.command.stderr.matchAll(/context \d+ closed after (\d+) bytes to the X server/g)];
+      const bytes = Number(closed.at(-1)?.[1]);
+      assert.ok(bytes > 0 && bytes < (FRAMES * FRAME_BYTES) / 8, `${bytes} bytes`);
+      await untilFlat(monitor, before);
+      const { stdout } = await place.guest.run('dmesg | grep -c "virtio_gpu.*ERROR"');
+      assert.equal(stdout.trim(), '0');
+    });
+  },
+  { dri3: true },
+);
+
+/** What a client of the testkit saw in the guest. */
+async function sight(place: GuestPlace, client: Client, ...args: readonly string[]): Promise<Sight> {
+  const { stdout, stderr } = await place.guest.run([clientProgram(client), ...args].map((word) => `'${word}'`).join(' '));
+  assert.match(stdout, /^\{/m, stderr);
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Sight;
+}
+
+/** What the same client saw outside. */
+async function outside(place: GuestPlace, client: Client, ...args: readonly string[]): Promise<Sight> {
+  const { stdout } = await finish(clientProgram(client), args, { env: place.env(place.direct) });
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Sight;
+}
