@@ -66,7 +66,9 @@ inOneGuest("a guest's /dev/shm", ['--dev-shm', '64'], (place) => {
   });
 
   it('takes images in files there to the X server without a copy', async () => {
-    const program = await place.guest.start('sh', ['-c', `mkfifo /run/open; exec '${SEGMENTS}' file /dev/shm/image < /run/open`]);
+    // Before both: who comes first to a name that is not there would make a file of it.
+    await place.guest.run('mkfifo /run/open');
+    const program = await place.guest.start('sh', ['-c', `exec '${SEGMENTS}' file /dev/shm/image < /run/open`]);
     const writer = await place.guest.start('sh', ['-c', 'exec sleep 1000 > /run/open']);
     await eventually('it has drawn', () => /^attached$/m.test(program.stdout));
     const mapped = readFileSync(`/proc/${place.host.pid}/maps`, 'utf8').includes('/memfd:x11bridge-shm');
