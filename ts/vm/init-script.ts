@@ -118,7 +118,8 @@ say started
       size) stty rows "$first" cols "$second" < /dev/hvc0 ;;
     esac
   done <&9
-  poweroff -f
+  # Nothing is written back first: what /dev/shm leads to may have gone with the rest, and would be waited for.
+  poweroff -n -f
 ) &
 wait $program
 code=$?

@@ -65,6 +65,8 @@ function board({ arch, acceleration, memory, cpus }: MachineSpec): string[] {
     smp: `${cpus},maxcpus=${Math.max(cpus, 2)}`,
     name: 'x11bridge',
     display: 'none',
+    // Else a guest that is stuck would stay behind when we are killed.
+    'run-with': 'exit-with-parent=on',
   };
   return ['-nodefaults', '-no-user-config', '-no-reboot', ...Object.entries(options).flatMap(([name, value]) => [`-${name}`, value])];
 }
