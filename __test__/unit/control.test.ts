@@ -176,8 +176,10 @@ describe('the control socket', () => {
     for (const client of clients) assert.ok((await client.ask({ do: 'status' })).isOk());
     assert.equal(await said('{"do":"status"}\n'), '');
     for (const client of clients) client[Symbol.dispose]();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await assertAlive();
+    await eventually('there is room again', async () => {
+      using client = await connect();
+      return (await client.ask({ do: 'status' })).isOk();
+    });
   });
 
   it('takes the place of one that a dead bridge left, and goes when it is closed', async () => {

@@ -33,7 +33,7 @@ export class ControlClient implements Disposable {
     reader: Interface,
     readonly display: string,
   ) {
-    this.#lines = reader[Symbol.asyncIterator]();
+    this.#lines = untilBroken(reader[Symbol.asyncIterator]());
     // Who waits for a line gets none any more.
     socket.once('close', () => reader.close());
   }
@@ -69,6 +69,15 @@ export class ControlClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.socket.destroy();
+  }
+}
+
+/** A connection that breaks gives no more lines: who asked says so in its own words. */
+async function* untilBroken(lines: AsyncIterable<string>): AsyncGenerator<string, void> {
+  try {
+    yield* lines;
+  } catch {
+    // Nobody can do anything else about it.
   }
 }
 
