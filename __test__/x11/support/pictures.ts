@@ -28,23 +28,32 @@ export interface Sitter {
 
 /** Runs the program on both sides until both screens are finished, and asserts that they are pixel-identical. */
 export async function assertSamePicture(stage: Stage, sitter: Sitter): Promise<void> {
-  const running = SIDES.map((side) => sit(stage, side, sitter));
-  try {
-    const end = Date.now() + DRAWN_WITHIN_MS;
-    for (;;) {
-      assertRunning(running);
-      const [direct, bridged] = await Promise.all(SIDES.map((side) => look(stage.server(side))));
-      if (direct?.still && direct.edges >= sitter.edges && bridged?.still && direct.digest === bridged.digest) break;
-      assert.ok(Date.now() < end, `${sitter.program} has not drawn the same: ${JSON.stringify({ direct, bridged })}`);
-    }
-  } finally {
-    await Promise.all(running.map((program) => program[Symbol.asyncDispose]()));
-  }
+  await beside(SIDES.map((side) => sit(stage, side, sitter)), (running) => assertSameScreens(stage, running, sitter.edges));
   // The next test begins with empty screens.
   await eventually('the screens are empty again', async () => {
     const pictures = await Promise.all(SIDES.map((side) => picture(stage.server(side))));
     return pictures.every(({ edges }) => edges === 0);
   });
+}
+
+/** Waits until what the running programs draw is finished, and asserts that both screens are pixel-identical. */
+export async function assertSameScreens(stage: Stage, running: readonly Running[], edges: number): Promise<void> {
+  const end = Date.now() + DRAWN_WITHIN_MS;
+  for (;;) {
+    assertRunning(running);
+    const [direct, bridged] = await Promise.all(SIDES.map((side) => look(stage.server(side))));
+    if (direct?.still && direct.edges >= edges && bridged?.still && direct.digest === bridged.digest) return;
+    assert.ok(Date.now() < end, `the screens are not the same: ${JSON.stringify({ direct, bridged })}`);
+  }
+}
+
+/** Ends the programs when the work is done, however it ends. */
+export async function beside(running: readonly Running[], work: (running: readonly Running[]) => Promise<void>): Promise<void> {
+  try {
+    await work(running);
+  } finally {
+    await Promise.all(running.map((program) => program[Symbol.asyncDispose]()));
+  }
 }
 
 function sit(stage: Stage, side: Side, { program, args = [], env = {}, input }: Sitter): Running {
