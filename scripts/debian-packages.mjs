@@ -16,8 +16,10 @@ export const DEBIAN_PACKAGES = {
   xclients: [
     { name: 'x11-apps', why: 'xclock, xeyes, x11perf, xwd', command: 'xclock' },
     { name: 'x11-utils', why: 'xdpyinfo, xwininfo, xprop, xlsatoms', command: 'xdpyinfo' },
-    { name: 'x11-xserver-utils', why: 'xset, xrandr, xrdb', command: 'xset' },
     { name: 'xterm', why: 'a client with text and server-side fonts', command: 'xterm' },
+    { name: 'faketime', why: 'stops the clock of xclock, so that two pictures of it can be compared', command: 'faketime' },
+  ],
+  desktop: [
     { name: 'xdotool', why: 'types into windows through XTEST', command: 'xdotool' },
     { name: 'openbox', why: 'a window manager that kills processes by the ids that windows name', command: 'openbox' },
     { name: 'xclip', why: 'clipboard transfers of many MiB (INCR)', command: 'xclip' },
@@ -29,7 +31,6 @@ export const DEBIAN_PACKAGES = {
     { name: 'uim-byeoru', why: 'has it compose Hangul' },
     { name: 'locales', why: 'the Korean locale, for programs that use it' },
     { name: 'chromium', why: 'a browser', command: 'chromium' },
-    { name: 'faketime', why: 'stops the clock of xclock, so that two pictures of it can be compared', command: 'faketime' },
     { name: 'python3-xlib', why: 'a client of a third X11 client library' },
   ],
   shims: [

@@ -70,7 +70,7 @@ await runScript(async () => {
   if (unknown !== undefined) throw new StepError(`There is no part named ${unknown}; the parts are ${Object.keys(PARTS).join(', ')}.`);
   if (chosen.length === 0 || quick) await buildAll();
   if (!existsSync(ARTIFACTS)) throw new StepError('There are no packages yet: run "npm run build:all" first.');
-  await setup({ debian: ['fetch', 'xserver', 'xclients', 'peers'] });
+  await setup({ debian: ['fetch', 'xserver', 'xclients', 'desktop', 'peers'] });
   compileTests();
   const tally = new Tally();
   for (const [name, run] of Object.entries(PARTS).filter(([part]) => chosen.length === 0 || chosen.includes(part))) {

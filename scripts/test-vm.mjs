@@ -21,7 +21,7 @@ await runScript(async () => {
   const unknown = args.find((arg) => arg !== '--quick');
   if (unknown !== undefined) throw new StepError(`There is no option ${unknown}; there is --quick.`);
   const extent = args.includes('--quick') ? 'quick' : 'all';
-  await setup({ debian: ['xserver', 'xclients', 'peers', 'fetch', 'shims', 'fences'] });
+  await setup({ debian: ['xserver', 'xclients', 'desktop', 'peers', 'fetch', 'shims', 'fences'] });
   const reason = await whyNot(extent);
   if (reason !== undefined) {
     console.log(`\nSkipped: ${reason}\n${closingLine({ passed: 0, failed: 0, skipped: 1 })}`);

@@ -17,7 +17,7 @@ const COVERAGE = join(ROOT, 'coverage', 'tmp');
 
 await runScript(async () => {
   const chosen = chosenParts(argv.slice(2));
-  await setup({ debian: ['xserver', 'xclients', 'shims', 'fences', 'peers'] });
+  await setup({ debian: ['xserver', 'xclients', 'desktop', 'shims', 'fences', 'peers'] });
   buildShims();
   compileTests();
   // Here and not in the first test that uses one: that one has a time limit.
