@@ -45,7 +45,7 @@ await runScript(async () => {
   try {
     const effort = quick ? EFFORT.quick : EFFORT.full;
     const fences = measureFences(lab.dir, effort.fenceCycles);
-    const startUp = await measureStartUp(lab, effort.rounds);
+    const startUp = await measureStartUp(lab);
     const results = await measureAll(lab, bench, await startContenders(lab), effort, console.error);
     const policies = await measurePolicies(lab, bench, effort);
     const buffers = await measureBuffers(lab, effort.images, effort.rounds);

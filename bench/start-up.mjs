@@ -11,25 +11,27 @@ const CLI = join(ROOT, 'dist/cli/main.js');
 const VERSION_RATIO_MAX = 2;
 const READY_MS_MAX = 150;
 const IDLE_MIB_MAX = 25;
+/** Starts are short, and others on the machine tell in each of them. */
+const ROUNDS = 9;
 
 /** @typedef {{ nodeMs: number, versionMs: number, readyMs: number, idleMib: number }} StartUp medians; the last over an idle Node's */
 
 /**
+ * Each round measures all of them, one after the other.
  * @param {import('../scripts/lab.mjs').Lab} lab
- * @param {number} rounds
  * @returns {Promise<StartUp>}
  */
-export async function measureStartUp(lab, rounds) {
+export async function measureStartUp(lab) {
   /** @type {StartUp[]} */
   const all = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const [nodeMs, versionMs] = [run(['--eval', '0']), run([CLI, '--version'])];
     const node = await started(lab, ['--eval', 'console.log(); setInterval(() => {}, 1e9)']);
     // Nothing is asked of the X server before a client comes.
     const serve = await started(lab, [CLI, 'serve', '--channel', 'socket', '--host-display', ':0']);
     all.push({ nodeMs, versionMs, readyMs: serve.ms, idleMib: (serve.kib - node.kib) / 1024 });
   }
-  const median = (/** @type {keyof StartUp} */ field) => all.map((result) => result[field]).sort((one, other) => one - other)[rounds >> 1] ?? Number.NaN;
+  const median = (/** @type {keyof StartUp} */ field) => all.map((result) => result[field]).sort((one, other) => one - other)[ROUNDS >> 1] ?? Number.NaN;
   return { nodeMs: median('nodeMs'), versionMs: median('versionMs'), readyMs: median('readyMs'), idleMib: median('idleMib') };
 }
 
