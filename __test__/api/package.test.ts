@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../support/command.js';
 import { Consumer } from '../support/consumer.js';
+import { assertTyped } from '../support/typed-use.js';
 import { startXvfb, type Xvfb } from '../support/xvfb.js';
 
 const MEAN_OPTIONS = `{ hostDisplay: process.env.HOST, channel: 'socket' }`;
@@ -10,38 +10,6 @@ const USE = `
   const bridge = (await startBridge(${MEAN_OPTIONS}))._unsafeUnwrap();
   console.log(bridge.display);
   await bridge.close();`;
-
-const TYPED_USE = `
-import { startBridge, type Bridge, type BridgeError, type BridgeOptions } from 'x11bridge';
-
-export async function use(options: BridgeOptions): Promise<string> {
-  const started = await startBridge(options);
-  if (started.isErr()) return explain(started.error);
-  await using bridge: Bridge = started.value;
-  bridge.on('client-connected', ({ client, pid, program }) => console.log(client satisfies number, pid satisfies number | undefined, program));
-  bridge.on('client-closed', ({ reason, totals }) => console.log(reason, totals.requests satisfies number));
-  // @ts-expect-error there is no such event
-  bridge.on('client-danced', () => undefined);
-  return bridge.env.DISPLAY;
-}
-
-function explain(error: BridgeError): string {
-  switch (error.kind) {
-    case 'invalid-option':
-    case 'display-taken':
-      return error.message;
-    // @ts-expect-error there is no such kind
-    case 'made-up':
-      return '';
-    default:
-      return error.side;
-  }
-}
-
-// @ts-expect-error a display has a colon
-void use({ display: '3' });
-void use({ display: ':3', spin: 'auto', clientsMax: 5, signal: AbortSignal.timeout(5) });
-`;
 
 describe('the package', () => {
   let server: Xvfb;
@@ -90,13 +58,7 @@ describe('the package', () => {
   });
 
   it('has types for both kinds of consumers, strict, and without @types/node', async () => {
-    const options = { strict: true, exactOptionalPropertyTypes: true, module: 'nodenext', target: 'es2023', lib: ['es2023', 'dom'], types: [], noEmit: true };
-    for (const consumer of [esm, cjs]) {
-      consumer.write('use.ts', TYPED_USE);
-      consumer.write('tsconfig.json', JSON.stringify({ compilerOptions: options, files: ['use.ts'] }));
-      const { code, stdout } = await consumer.run(join(ROOT, 'node_modules/.bin/tsc'), ['--project', '.']);
-      assert.equal(code, 0, stdout);
-    }
+    for (const consumer of [esm, cjs]) await assertTyped(consumer.file('.'));
   });
 
   it('brings the command', async () => {
