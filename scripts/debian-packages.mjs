@@ -63,6 +63,9 @@ export const DEBIAN_PACKAGES = {
   cross: [
     { name: 'gcc-x86-64-linux-gnu', why: 'links for x64 on arm64', command: 'x86_64-linux-gnu-gcc' },
   ],
+  musl: [
+    { name: 'python3-pip', why: 'fetches a Node for musl, which only a package of Python has', command: 'pip3' },
+  ],
   coverage: [
     { name: 'llvm-22', why: 'reads the coverage data of a Rust that is built on LLVM 22', command: 'llvm-profdata-22' },
   ],

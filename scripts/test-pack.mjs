@@ -3,21 +3,23 @@
 // `npm run test:pack -- artifacts node-22` only these parts, on what `npm run build:all` has left.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { argv } from 'node:process';
 import { buildAll } from './build-all.mjs';
 import { npmPackage, npmPrograms } from './npm-fetch.mjs';
+import { buildPanicking } from './packaging/addon.mjs';
 import { arm64Emulator } from './packaging/emulator.mjs';
 import { withInstalled } from './packaging/installed.mjs';
+import { muslNode } from './packaging/musl.mjs';
 import { NODE_LINES, nodeOf } from './packaging/node-lines.mjs';
 import { addonFile, ARTIFACTS } from './packaging/packages.mjs';
-import { PLATFORMS } from './packaging/platforms.mjs';
+import { PLATFORMS, USUAL } from './packaging/platforms.mjs';
 import { toolchainFor } from './packaging/toolchain.mjs';
 import { ROOT, runScript, setup, StepError } from './setup.mjs';
 import { compileTests, mochaTests, rustTests } from './suites.mjs';
-import { Tally } from './tally.mjs';
+import { sum, Tally } from './tally.mjs';
 import { setUpVm } from './vm-setup.mjs';
 import { KERNELS } from './vm/kernel.mjs';
 
@@ -32,6 +34,9 @@ const BUILDS_MINUTES_MAX = 120;
 /** Crates whose tests are about arm64 as much as about x64; the others' are property tests, which take minutes when emulated. */
 const EMULATED_CRATES = ['x11-wire', 'cross-domain', 'x11bridge-session', 'x11bridge-sys', 'x11bridge-display', 'x11bridge-device', 'x11bridge-core'];
 
+/** Where an installation has the command. */
+const COMMAND = 'node_modules/x11bridge/dist/cli/main.js';
+
 /** Both kinds of importers, without a bundler or a loader between. */
 const IMPORTERS = {
   'import.mjs': `import { startBridge } from 'x11bridge'; if (typeof startBridge !== 'function') process.exit(1);`,
@@ -41,7 +46,7 @@ const IMPORTERS = {
 /**
  * QEMU 7.2's user mode says yes to madvise(MADV_REMOVE) and does nothing, so a page that is given back keeps its bytes; and it answers the
  * ioctls of virtio-gpu itself, by ENOSYS, where the kernel would say of /dev/null that it has none (ENOTTY). And it gives the kernel twice the
- * room for descriptors that a program gives it, so that none are lost where a test has too many sent. Names may be the beginnings of others.
+ * room for descriptors that a program gives it, and does not say (MSG_CTRUNC) what it then leaves out itself. Names may be the beginnings of others.
  */
 const NOT_EMULATED = ['two_mappings_of_one_file_are_one_memory', 'a_file_that_is_no_render_node_says_so_and_does_no_harm', 'descriptors_that_do_not_all_arrive'];
 
@@ -56,6 +61,7 @@ const PARTS = {
   ...Object.fromEntries(NODE_LINES.map((line) => [`node-${line}`, () => nodeTests(line)])),
   'bun-deno': runtimeTests,
   'arm64-addon': arm64AddonTests,
+  musl: muslTests,
   'arm64-rust': arm64RustTests,
   'arm64-guest': arm64GuestTests,
 };
@@ -68,7 +74,8 @@ await runScript(async () => {
   const chosen = quick ? QUICK : argv.slice(2);
   const unknown = chosen.find((name) => !Object.hasOwn(PARTS, name));
   if (unknown !== undefined) throw new StepError(`There is no part named ${unknown}; the parts are ${Object.keys(PARTS).join(', ')}.`);
-  if (chosen.length === 0 || quick) await buildAll();
+  if (quick) process.env['TESTED_PLATFORMS'] = USUAL.join(' ');
+  if (chosen.length === 0 || quick) await buildAll(quick ? USUAL : undefined);
   if (!existsSync(ARTIFACTS)) throw new StepError('There are no packages yet: run "npm run build:all" first.');
   await setup({ debian: ['fetch', 'xserver', 'xclients', 'desktop', 'peers'] });
   compileTests();
@@ -113,7 +120,7 @@ function withCommand(node, test) {
       writeFileSync(join(folder, name), code);
       execFileSync(node, [name], { cwd: folder, stdio: 'inherit' });
     }
-    return test(join(folder, 'node_modules/x11bridge/dist/cli/main.js'));
+    return test(join(folder, COMMAND));
   });
 }
 
@@ -122,23 +129,58 @@ function arm64AddonTests() {
   return addonTests('linux-arm64-gnu', [arm64Emulator(), nodeOf(EMULATED_LINE, 'arm64')]);
 }
 
+/** The same in Nodes for musl, of this processor and of an emulated one; and sessions of what is installed in the former. */
+async function muslTests() {
+  await setup({ debian: ['musl'], build: false });
+  const platforms = PLATFORMS.filter(({ libc, cpu }) => libc === 'musl' && (cpu === process.arch || cpu === 'arm64'));
+  const counts = [];
+  for (const platform of platforms) {
+    counts.push(await addonTests(platform.name, muslNode(platform)));
+    if (platform.cpu === process.arch) counts.push(await muslSessions(muslNode(platform)));
+  }
+  return sum(counts);
+}
+
+/** @param {readonly string[]} command a Node for musl */
+function muslSessions(command) {
+  return withInstalled(ARTIFACTS, process.arch, (folder) => withNode(command, (node) => {
+    const env = { TESTED_COMMAND: join(folder, COMMAND) };
+    return mochaTests(INSTALLED_TESTS.map((name) => `build/${name}.test.js`), { env, node: [node] });
+  }), 'musl');
+}
+
 /**
- * Tests the addon of a package in a Node that this machine starts by another program.
- * @param {string} platform
- * @param {readonly string[]} command that program and Node
+ * Tests the addon of a package in a Node that this machine starts by another program; and one that panics, built in the same way.
+ * @param {string} name of the platform
+ * @param {readonly string[]} command that starts Node
  */
-async function addonTests(platform, command) {
-  const folder = mkdtempSync(join(tmpdir(), 'x11bridge-addon-'));
-  try {
-    const addon = join(folder, 'package', addonFile(platform));
-    const tarball = readdirSync(ARTIFACTS).find((file) => file.includes(platform)) ?? '';
+async function addonTests(name, command) {
+  const platform = PLATFORMS.find((its) => its.name === name);
+  const tarball = readdirSync(ARTIFACTS).find((file) => file.includes(name));
+  if (platform === undefined || tarball === undefined) throw new StepError(`There is no package for ${name} in ${ARTIFACTS}.`);
+  return withNode(command, (node, folder) => {
     execFileSync('tar', ['--extract', '--file', join(ARTIFACTS, tarball), '--directory', folder]);
+    const panicking = join(folder, 'panicking.node');
+    copyFileSync(buildPanicking(platform), panicking);
+    const env = { TESTED_ADDON: join(folder, 'package', addonFile(name)), TESTED_PANICKING: panicking };
+    return mochaTests(['--timeout', '120000', 'build/contract/**/*.test.js', 'build/pack/panics.test.js'], { env, node: [node] });
+  });
+}
+
+/**
+ * Makes a Node usable that has to be started by another program.
+ * @template T
+ * @param {readonly string[]} command that starts it
+ * @param {(node: string, folder: string) => Promise<T>} test gets the path of a script that stands for it, and a folder for the time of the test
+ */
+async function withNode(command, test) {
+  const folder = mkdtempSync(join(tmpdir(), 'x11bridge-node-'));
+  try {
     // A child is started by the kernel, which knows nothing of that program: a script has to name it.
-    const node = join(folder, 'node');
-    writeFileSync(node, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`, { mode: 0o755 });
-    const preload = join(folder, 'preload.cjs');
+    const [node, preload] = [join(folder, 'node'), join(folder, 'preload.cjs')];
     writeFileSync(preload, `process.execPath = ${JSON.stringify(node)};`);
-    return await mochaTests(['--timeout', '120000', 'build/contract/**/*.test.js'], { env: { TESTED_ADDON: addon }, node: [node, '--require', preload] });
+    writeFileSync(node, `#!/bin/sh\nexec ${[...command, '--require', preload].map((word) => `'${word}'`).join(' ')} "$@"\n`, { mode: 0o755 });
+    return await test(node, folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -4,6 +4,7 @@ import { argv } from 'node:process';
 import { buildAll } from './build-all.mjs';
 import { withInstalled } from './packaging/installed.mjs';
 import { ARTIFACTS } from './packaging/packages.mjs';
+import { USUAL } from './packaging/platforms.mjs';
 import { runScript, setup, StepError } from './setup.mjs';
 import { buildShims } from './shims.mjs';
 import { compileTests, mochaSuite } from './suites.mjs';
@@ -48,7 +49,7 @@ function tests(extent, foreignPackage = '') {
  * @param {(folder: string) => Promise<T>} test
  */
 async function withForeignPackage(test) {
-  await buildAll();
+  await buildAll(USUAL);
   return withInstalled(ARTIFACTS, 'arm64', test);
 }
 

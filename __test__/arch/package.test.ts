@@ -38,7 +38,7 @@ describe('a release', () => {
   it('sets the version in every file that has it, and dates the changelog', async () => {
     const edits = (await evaluate('packaging/version.mjs', `m.versionEdits('98.7.6', '2031-02-03')`)) as { path: string; text: string }[];
     const texts = Object.fromEntries(edits.map(({ path, text }) => [path, text]));
-    const platforms = ['linux-arm64-gnu', 'linux-x64-gnu'];
+    const platforms = ['linux-arm64-gnu', 'linux-x64-gnu', 'linux-arm64-musl', 'linux-x64-musl'];
     assert.deepEqual(readdirSync(join(ROOT, 'npm')).toSorted(), platforms.toSorted());
     const files = ['package.json', ...platforms.map((name) => `npm/${name}/package.json`), 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md'];
     assert.deepEqual(Object.keys(texts), files);

@@ -17,21 +17,44 @@ import { toolchainFor } from './toolchain.mjs';
  * @throws {StepError} when it can't be built
  */
 export function buildAddon(platform, { addon, debug, source = ROOT, targetDir = defaultTargetDir() }) {
-  const { env, objcopy } = toolchainFor(platform);
-  const args = ['build', '--locked', '--profile', 'dist', '--package', 'x11bridge-node', '--target', platform.triple];
-  const config = `target.${platform.triple}.rustflags=${JSON.stringify(rustflags(source))}`;
+  const toolchain = toolchainFor(platform);
+  const built = compile(platform, toolchain, [], 'libx11bridge_node.so', { source, targetDir });
+  split(toolchain.objcopy, built, addon, debug);
+}
+
+/**
+ * Builds, as addons are built, one that panics when it is asked to.
+ * @param {Platform} platform
+ * @returns {string} its path, which Node would not know by its name for an addon
+ * @throws {StepError} when it can't be built
+ */
+export function buildPanicking(platform) {
+  return compile(platform, toolchainFor(platform), ['--example', 'panicking'], 'examples/libpanicking.so', { source: ROOT, targetDir: defaultTargetDir() });
+}
+
+/**
+ * @param {Platform} platform
+ * @param {import('./toolchain.mjs').Toolchain} toolchain
+ * @param {readonly string[]} what of the addon's crate, by default the addon
+ * @param {string} file what cargo leaves
+ * @param {{ source: string, targetDir: string }} paths
+ * @returns {string} its path
+ */
+function compile({ triple }, { env, args, rustflags }, what, file, { source, targetDir }) {
+  const config = `target.${triple}.rustflags=${JSON.stringify([...rustflags, ...ownRustflags(source)])}`;
   const paths = ['--manifest-path', join(source, 'Cargo.toml'), '--target-dir', targetDir];
-  step('cargo', [...args, ...paths, '--config', config], { ...env, ...NEUTRAL });
-  const built = join(targetDir, platform.triple, 'dist', 'libx11bridge_node.so');
+  const target = ['--locked', '--profile', 'dist', '--package', 'x11bridge-node', '--target', triple];
+  step('cargo', ['build', ...args, ...target, ...what, ...paths, '--config', config], { ...env, ...NEUTRAL });
+  const built = join(targetDir, triple, 'dist', file);
   if (!existsSync(built)) throw new StepError(`cargo left no ${built}.`);
-  split(objcopy, built, addon, debug);
+  return built;
 }
 
 /** Settings of this machine that would get into the code. */
 const NEUTRAL = { RUSTFLAGS: undefined, CARGO_ENCODED_RUSTFLAGS: undefined, CARGO_BUILD_RUSTFLAGS: undefined };
 
 /** Cargo adds these to those of .cargo/config.toml. */
-function rustflags(/** @type {string} */ source) {
+function ownRustflags(/** @type {string} */ source) {
   return [
     // Where things lie on this machine is not to be in the code.
     `--remap-path-prefix=${source}=/x11bridge`,

@@ -35,15 +35,16 @@ export function debianGroups(cpu = process.arch) {
  * @param {Platform} platform
  * @param {string} toolchain the folder of npm's gcc for it
  * @param {string} cpu of the machine that links
- * @returns {{ linker: string, objcopy: string }} `linker` links with glibc 2.17 or older
+ * @returns {{ gcc: string, linker: string, objcopy: string }} `linker` links with glibc 2.17 or older
  */
 export function gccFor({ triple }, toolchain, cpu) {
+  const gnu = triple.replace('musl', 'gnu');
   if (hostArch(cpu) === 'amd64') {
-    const tools = join(toolchain, 'bin', triple);
-    return { linker: `${tools}-gcc`, objcopy: `${tools}-objcopy` };
+    const tools = join(toolchain, 'bin', gnu);
+    return { gcc: `${tools}-gcc`, linker: `${tools}-gcc`, objcopy: `${tools}-objcopy` };
   }
-  const debian = triple.replace('-unknown', '');
-  return { linker: sysrootLinker(triple, `${debian}-gcc`, toolchain), objcopy: `${debian}-objcopy` };
+  const debian = gnu.replace('-unknown', '');
+  return { gcc: `${debian}-gcc`, linker: sysrootLinker(gnu, `${debian}-gcc`, toolchain), objcopy: `${debian}-objcopy` };
 }
 
 /**

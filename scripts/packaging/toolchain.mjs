@@ -8,8 +8,12 @@ import { cached } from '../cache.mjs';
 import { npmPackage } from '../npm-fetch.mjs';
 import { oneLine, StepError } from '../setup.mjs';
 import { gccFor, hostArch } from './host.mjs';
+import { muslLinker } from './musl.mjs';
 
 /** @typedef {import('./platforms.mjs').Platform} Platform */
+
+/** An addon is a shared library of the C library that is there; rustc's own parts of musl are for programs without one. */
+const MUSL_RUSTFLAGS = ['-Ctarget-feature=-crt-static', '-Clink-self-contained=no'];
 
 /** Where Debian has a Rust that is new enough, which it builds for web browsers, with standard libraries for other processors. */
 const RUST_SUITES = ['bookworm', 'bookworm-security'];
@@ -17,18 +21,30 @@ const RUST_SUITES = ['bookworm', 'bookworm-security'];
 const RUST_PACKAGES = /^(rustc-web|libstd-rust-web-[\d.]+|libstd-rust-web-dev|libllvm\d+|libz3-4|libxml2|libicu\d+|libedit2|libbsd0|libmd0)$/;
 
 /**
+ * `args` for cargo, `rustflags` for everything that is compiled.
+ * @typedef {{ env: Record<string, string>, objcopy: string, args: readonly string[], rustflags: readonly string[] }} Toolchain
+ */
+
+/**
  * What cargo needs to build for a platform, and the programs for what it has built.
  * @param {Platform} platform
  * @param {string} [cpu] of the machine that links, by default this one's
- * @returns {{ env: Record<string, string>, objcopy: string }}
+ * @returns {Toolchain}
  * @throws {StepError} when something can't be fetched
  */
 export function toolchainFor(platform, cpu = process.arch) {
   const toolchain = crossToolchain(platform);
-  const { linker, objcopy } = gccFor(platform, toolchain, cpu);
+  const { gcc, linker, objcopy } = gccFor(platform, toolchain, cpu);
   const variable = `CARGO_TARGET_${platform.triple.toUpperCase().replaceAll('-', '_')}_LINKER`;
+  if (platform.libc === 'musl') {
+    const rust = rustWithSource();
+    // Unstable in cargo and rustc, which Debian's compiler is told to bear: there is no standard library for musl to be had.
+    const musl = muslLinker(platform, gcc, toolchain);
+    const env = { ...musl.env, [variable]: musl.linker, RUSTC: join(rust, 'rustc'), RUSTC_BOOTSTRAP: '1' };
+    return { env, objcopy, args: ['-Zbuild-std=std,panic_unwind'], rustflags: [...MUSL_RUSTFLAGS, `--remap-path-prefix=${rust}=/rust`] };
+  }
   const env = { [variable]: linker, ...(hasStandardLibrary(platform.triple) ? {} : { RUSTC: debianRustc(platform) }) };
-  return { env, objcopy };
+  return { env, objcopy, args: [], rustflags: [] };
 }
 
 /**
@@ -37,7 +53,8 @@ export function toolchainFor(platform, cpu = process.arch) {
  */
 function crossToolchain(platform) {
   const [name, version] = platform.crossToolchain;
-  const { triple } = platform;
+  // The gcc for glibc links for musl as well.
+  const triple = platform.triple.replace('musl', 'gnu');
   return cached(`gcc-${triple}-${version}`, (folder) => {
     const archive = join(npmPackage(name, version), `${triple}.tar.xz`);
     const { status, stderr } = spawnSync('tar', ['--extract', '--xz', '--file', archive, '--directory', folder], { encoding: 'utf8' });
@@ -69,6 +86,19 @@ function debianRustc({ debian, triple }) {
     writeLauncher(join(partial, 'rustc'));
   });
   return join(folder, 'rustc');
+}
+
+/**
+ * Debian's rustc with the source of its standard library.
+ * @returns {string} the folder with `rustc`
+ */
+function rustWithSource() {
+  return cached('rustc-with-source', (partial) => {
+    const { native, version, wanted } = debianRust(partial);
+    unpack(native.download([...wanted, `rust-web-src=${version}`]), partial);
+    rmSync(join(partial, 'apt'), { recursive: true });
+    writeLauncher(join(partial, 'rustc'));
+  });
 }
 
 /** Debian's newest Rust for this machine: where to fetch it, and its packages. @param {string} partial */

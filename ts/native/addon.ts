@@ -13,7 +13,7 @@ export type Addon = typeof Binding;
 export interface Surroundings {
   /** Operating system and processor as Node names them, such as `linux-x64`. */
   readonly system: string;
-  /** Whether this process runs on musl, in which an addon for glibc would not fail but crash. */
+  /** Whether this process runs on musl, in which an addon for glibc may not fail but crash. */
   readonly musl: boolean;
   /** This package's own version; the addon's must be the same. */
   readonly version: string;
@@ -34,10 +34,7 @@ export function loadAddon(here: Surroundings = surroundings()): Result<Addon, Br
   if (!SYSTEMS.has(here.system)) {
     return missing(`x11bridge starts bridges on Linux with an x64 or arm64 processor only, and this is ${here.system}: run it in the virtual machine, or on the host, that is one`);
   }
-  if (here.musl) {
-    return missing('x11bridge has no addon for musl yet: run it with a Node that is built for glibc, such as that of the container image node:slim');
-  }
-  const platform = `${here.system}-gnu`;
+  const platform = `${here.system}-${here.musl ? 'musl' : 'gnu'}`;
   const built = here.built(platform);
   const module = built ?? `x11bridge-${platform}`;
   return Result.fromThrowable(
@@ -57,10 +54,10 @@ function surroundings(): Surroundings {
   };
 }
 
-/** By the loader that is mapped: a file of that name may lie on any system. */
+/** By the C library that is mapped, under the name of Alpine or that of Debian: such files may lie on any system. */
 function runsOnMusl(): boolean {
   try {
-    return readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-');
+    return /\/ld-musl-|-linux-musl\/libc\.so$/m.test(readFileSync('/proc/self/maps', 'latin1'));
   } catch {
     return false; // without /proc nobody knows, and glibc is the rule
   }
