@@ -73,6 +73,8 @@ describe('the parts of a guest', () => {
       findParts(resolveVmOptions({ ...NONE, kernel: parts.kernel, qemu })._unsafeUnwrap(), { XDG_CACHE_HOME: folder.path }).match(() => '', ({ message }) => message);
     assert.match(find(parts.qemu), /\(10\.0\.2\) has no device vhost-user-test-device-pci: QEMU 11\.1 or newer is needed/);
     assert.match(find(folder.file('absent')), /QEMU can't be started as .*absent .*--qemu/);
+    writeFileSync(parts.qemu, '#!/bin/sh\necho "error while loading shared libraries: libfdt.so.1" >&2\nexit 127\n', { mode: 0o755 });
+    assert.match(find(parts.qemu), /does not start \(error while loading shared libraries: libfdt\.so\.1\): install what it lacks, or .* --qemu$/);
     writeFileSync(parts.qemu, '#!/bin/sh\necho "name \\"vhost-user-test-device-pci\\", bus PCI"\n', { mode: 0o755 });
     assert.equal(find(parts.qemu), '');
   });

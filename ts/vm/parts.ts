@@ -97,9 +97,15 @@ function kernelOf(image: string): Result<Kernel, BridgeError> {
 }
 
 function checkedQemu(program: string): Result<string, BridgeError> {
-  const { stdout, error } = spawnSync(program, ['-device', 'help'], { encoding: 'utf8', timeout: LIST_LIMIT_MS });
+  const { stdout, stderr, status, error } = spawnSync(program, ['-device', 'help'], { encoding: 'utf8', timeout: LIST_LIMIT_MS });
   if (error) return err(failure('vm-missing', `QEMU can't be started as ${program} (${error.message}): check the path that --qemu names`));
+  if (status !== 0) return err(failure('vm-missing', `the QEMU ${program} does not start (${said(stderr)}): install what it lacks, or name another one with --qemu`));
   if (stdout.includes(`"${DEVICE}"`)) return ok(program);
   const version = /version (\S+)/.exec(spawnSync(program, ['--version'], { encoding: 'utf8', timeout: LIST_LIMIT_MS }).stdout ?? '')?.[1] ?? 'of unknown version';
   return err(failure('vm-missing', `the QEMU ${program} (${version}) has no device ${DEVICE}: QEMU ${VERSION_MIN} or newer is needed, which ${REMEDY.replace('run', 'you get when you run')}`));
+}
+
+/** The first line of what a program said, for the middle of a sentence. */
+function said(stderr: string): string {
+  return stderr.trim().split('\n')[0] || 'it says nothing';
 }

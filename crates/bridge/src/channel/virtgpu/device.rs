@@ -137,29 +137,30 @@ impl Device {
     }
 }
 
-/// The device of the render node at `named`, or the first one that there is.
+/// The device of the render node at `named`, or the first one that could lead to an X server.
 pub(crate) fn find(named: Option<&Path>) -> Result<Device, Unavailable> {
     let path = match named {
         Some(path) => path.to_owned(),
-        None => search(Path::new(FOLDER))?,
+        None => search(Path::new(FOLDER), |path| has_contexts(&open(path)?, path))?,
     };
     open(&path)?;
     let node = path.clone();
     Device::examine(path, move || Ok(Box::new(Node::open(&node)?)))
 }
 
-/// The first render node of the driver. One that can't be opened might be it, so it is told of if no other is found.
-fn search(folder: &Path) -> Result<PathBuf, Unavailable> {
+/// The first render node that `fits`: a machine may have another virtio-gpu device for its screen. If none does, what is told is
+/// of the one that comes closest.
+fn search(folder: &Path, fits: impl Fn(&Path) -> Result<(), Unavailable>) -> Result<PathBuf, Unavailable> {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let mut names: Vec<_> = names.filter(|name| name.as_encoded_bytes().starts_with(b"renderD")).collect();
     names.sort();
     let mut why = Unavailable::NoNode { folder: folder.to_owned() };
     for name in names {
         let path = folder.join(name);
-        match open(&path) {
-            Ok(_) => return Ok(path),
-            Err(Unavailable::OtherDriver { .. }) if matches!(why, Unavailable::Open { .. }) => {}
-            Err(error) => why = error,
+        match fits(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.closeness() >= why.closeness() => why = error,
+            Err(_) => {}
         }
     }
     Err(why)
@@ -175,16 +176,22 @@ fn open(path: &Path) -> Result<Node, Unavailable> {
     Err(Unavailable::OtherDriver { path: path.to_owned(), driver })
 }
 
-/// What the host offers, once it is clear that contexts can be made and that it answers.
-fn check(node: &dyn RenderNode, path: &Path) -> Result<Offer, Unavailable> {
-    let path = || path.to_owned();
+/// Whether driver and host have cross-domain contexts. The host is not asked: the driver knows.
+fn has_contexts(node: &dyn RenderNode, path: &Path) -> Result<(), Unavailable> {
     let needed = [Param::Features3d, Param::ResourceBlob, Param::ContextInit];
     if needed.iter().any(|param| node.param(*param) == 0) {
-        return Err(Unavailable::NoContextInit { path: path() });
+        return Err(Unavailable::NoContextInit { path: path.to_owned() });
     }
     if node.param(Param::SupportedCapsetIds) & (1 << CAPSET_ID) == 0 {
-        return Err(Unavailable::NoCapset { path: path() });
+        return Err(Unavailable::NoCapset { path: path.to_owned() });
     }
+    Ok(())
+}
+
+/// What the host offers, once it is clear that contexts can be made and that it answers.
+fn check(node: &dyn RenderNode, path: &Path) -> Result<Offer, Unavailable> {
+    has_contexts(node, path)?;
+    let path = || path.to_owned();
     let os = |doing| move |errno| Unavailable::Os { path: path(), doing, errno };
     node.init_context(CAPSET_ID, RINGS, 1 << CHANNEL_RING).map_err(os("making a context"))?;
     // Before the capset is asked for: that call can't be given a time limit.
@@ -217,14 +224,46 @@ mod tests {
     #[test]
     fn without_a_render_node_the_device_is_asked_for() {
         let folder = std::env::temp_dir().join(format!("x11bridge-dri-{}", std::process::id()));
-        let error = search(&folder).unwrap_err();
+        let search = || search(&folder, |path| open(path).map(drop));
+        let error = search().unwrap_err();
         assert_eq!(error, Unavailable::NoNode { folder: folder.clone() });
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("card0"), "").unwrap();
-        assert!(sentence(&search(&folder).unwrap_err()).contains("there is no render node in"));
+        assert!(sentence(&search().unwrap_err()).contains("there is no render node in"));
         std::fs::write(folder.join("renderD128"), "").unwrap();
-        let error = search(&folder).unwrap_err();
+        let error = search().unwrap_err();
         assert!(sentence(&error).contains("renderD128 is no render node"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn of_several_nodes_the_first_with_contexts_is_taken_and_else_the_closest_told_of() {
+        let folder = std::env::temp_dir().join(format!("x11bridge-dri-several-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let fit = |nodes: &[(&str, Option<Unavailable>)]| {
+            nodes.iter().for_each(|(name, _)| std::fs::write(folder.join(name), "").unwrap());
+            let fits = |path: &Path| {
+                let (_, why) = nodes.iter().find(|(name, _)| path.ends_with(name)).unwrap();
+                why.clone().map_or(Ok(()), Err)
+            };
+            search(&folder, fits)
+        };
+        let path = || PathBuf::from("/dev/dri/renderD128");
+        let other = Some(Unavailable::OtherDriver { path: path(), driver: Some("vgem".into()) });
+        let screen = Some(Unavailable::NoContextInit { path: path() });
+        let refused = Some(Unavailable::Open { path: path(), errno: Errno::ACCESS });
+        let (first, second) = ("renderD128", "renderD129");
+        for (why, expected) in [
+            ([screen.clone(), None], None),
+            ([screen.clone(), other.clone()], screen.clone()),
+            ([other.clone(), screen.clone()], screen.clone()),
+            ([refused.clone(), screen], refused.clone()),
+            ([other, refused.clone()], refused),
+        ] {
+            let [one, two] = why;
+            let found = fit(&[(first, one), (second, two)]);
+            assert_eq!(found, expected.map_or_else(|| Ok(folder.join(second)), Err));
+        }
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -79,6 +79,17 @@ impl Unavailable {
             _ => Side::Host,
         }
     }
+
+    /// Of which node to tell where there are several, and none will do: the one that comes closest. A node that can't be opened may
+    /// be the right one.
+    pub(super) const fn closeness(&self) -> u8 {
+        match self {
+            Self::NoNode { .. } => 0,
+            Self::OtherDriver { .. } => 1,
+            Self::Open { .. } => 3,
+            _ => 2,
+        }
+    }
 }
 
 impl fmt::Display for Unavailable {

@@ -158,10 +158,26 @@ fn fault(talk: &mut Talk, segment: &Segment, (pixmap, seed): (u32, u8), shown: &
         "seed": seed,
         "right bytes": shown.iter().zip(&drawn).filter(|(shown, drawn)| shown == drawn).count(),
         "first wrong": shown.iter().zip(&drawn).position(|(shown, drawn)| shown != drawn),
-        "starts": shown.get(..8),
+        "wrong runs": wrong_runs(shown, &drawn),
         "is in the segment": read && held == drawn,
         "is right later": talk.pixels_of(pixmap)? == drawn,
     }))
+}
+
+/// Where the first runs of wrong bytes begin, how long they are, and the pixel that is shown there.
+fn wrong_runs(shown: &[u8], drawn: &[u8]) -> Vec<Value> {
+    const RUNS_MAX: usize = 8;
+    let differs: Vec<bool> = shown.iter().zip(drawn).map(|(shown, drawn)| shown != drawn).collect();
+    let mut start = 0;
+    let mut runs = vec![];
+    for run in differs.chunk_by(PartialEq::eq) {
+        if run.first() == Some(&true) && runs.len() < RUNS_MAX {
+            let pixel = start / 4 * 4;
+            runs.push(json!([start, run.len(), shown.get(pixel..pixel + 4)]));
+        }
+        start += run.len();
+    }
+    runs
 }
 
 /// `opens`: what kind of file a device is, and what answers a drawable that there is not.
