@@ -7,11 +7,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use cross_domain::{InitForm, encode_poll};
-use device::gpu::HELD_BYTES_MAX;
+use device::gpu::{HELD_BYTES_MAX, HELD_MAX};
 use display::xauthority::{self, Entry, Family, MAGIC_COOKIE};
 use host::Event;
 use lab::Lab;
-use lab::gpu::{Header, INVALID_CONTEXT, OK_NODATA, UNSPECIFIED, send_command, word, words};
+use lab::gpu::{Guest, Header, INVALID_CONTEXT, OK_NODATA, UNSPECIFIED, send_command, word, words};
 use x11bridge_testkit::ByteOrder;
 use x11bridge_testkit::setup::SetupRequest;
 
@@ -165,6 +165,46 @@ fn a_context_that_floods_without_waiting_is_ended_and_told_so() {
     let closed = flood.message(&guest);
     assert!(closed.what.contains("stage: Send"), "{closed:?}");
     assert!(String::from_utf8(closed.data).unwrap().contains("without waiting"));
+}
+
+#[test]
+fn as_many_submissions_are_held_as_the_limit_says_and_one_more_ends_the_context() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    // A request of the device's own is answered when all before it have been looked at.
+    let synchronize =
+        |guest: &mut Guest| assert_eq!(guest.call(0x108, Header::default(), &words(&[0, 0])).status, 0x1102);
+    for (id, more) in [(1, HELD_MAX - 1), (2, HELD_MAX)] {
+        let mut channel = guest.channel(id);
+        let poll = channel.poll(&mut guest);
+        let opened = channel.send(&mut guest, b"first");
+        assert_eq!(guest.response(opened).status, OK_NODATA);
+        let mut server = lab.server().accept().unwrap();
+        let mut bytes = 5;
+        let held = loop {
+            let ticket = channel.send(&mut guest, &vec![7; 60_000]);
+            bytes += 60_000;
+            synchronize(&mut guest);
+            if !guest.machine.is_returned(ticket.head) {
+                break ticket;
+            }
+            assert_eq!(guest.response(ticket).status, OK_NODATA);
+        };
+        let others: Vec<_> = (0..more).map(|_| channel.send(&mut guest, b"another")).collect();
+        synchronize(&mut guest);
+        if more < HELD_MAX {
+            assert!(others.iter().all(|ticket| !guest.machine.is_returned(ticket.head)));
+            server.stream.receive_exact(&mut vec![0; bytes + more * 7], &mut vec![]).unwrap();
+            for ticket in [vec![held], others].concat() {
+                assert_eq!(guest.response(ticket).status, OK_NODATA);
+            }
+        } else {
+            let last = others.last().copied().unwrap();
+            assert_eq!(guest.response(last).status, lab::gpu::OUT_OF_MEMORY);
+            assert_eq!(guest.response(poll).status, OK_NODATA);
+            assert!(channel.message(&guest).what.contains("stage: Send"));
+        }
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ type Wrong = fn(&mut Machine) -> bool;
 #[test]
 fn requests_of_a_machine_that_can_not_be_end_its_connection_alone() {
     let lab = Lab::new();
-    let wrong: [(&str, Wrong); 5] = [
+    let wrong: [(&str, Wrong); 6] = [
         ("a queue that is none", |machine| machine.front_end.set_vring_enable(1, true).is_err()),
         ("memory beyond its file", |machine| {
             let region = VhostUserMemoryRegionInfo { memory_size: 1 << 40, ..machine.region() };
@@ -188,7 +188,11 @@ fn requests_of_a_machine_that_can_not_be_end_its_connection_alone() {
             let region = VhostUserMemoryRegionInfo { guest_phys_addr: 0, ..machine.region() };
             machine.front_end.remove_mem_region(&region).is_err()
         }),
-        ("a queue that is too large", |machine| machine.front_end.set_vring_num(0, 2048).is_err()),
+        ("a queue that is too large", |machine| {
+            machine.front_end.set_vring_num(0, 1024).unwrap();
+            machine.front_end.set_vring_num(0, 2048).is_err()
+        }),
+        ("a queue of an odd size", |machine| machine.front_end.set_vring_num(0, 1000).is_err()),
     ];
     for (what, request) in wrong {
         let mut machine = Machine::attach(lab.host.socket());

@@ -65,3 +65,19 @@ impl Handles {
         std::mem::take(&mut self.open).into_values().filter_map(|handle| handle.export)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_open_files_is_limited() {
+        let mut handles = Handles::default();
+        let opened: Vec<_> = (0..HANDLES_MAX).map(|_| handles.open(7, READ_WRITE).unwrap()).collect();
+        assert_eq!(handles.open(7, READ_ONLY), Err(Errno::NFILE));
+        assert_eq!(handles.close(opened[0], 8), Err(Errno::BADF));
+        assert_eq!(handles.close(opened[0], 7).map(|handle| handle.node), Ok(7));
+        assert!(handles.open(7, READ_ONLY).is_ok_and(|id| !opened.contains(&id)));
+        assert_eq!(handles.open(7, READ_ONLY), Err(Errno::NFILE));
+    }
+}

@@ -311,3 +311,35 @@ fn action_of(action: u32, error: u8, group: usize, opcode: u8) -> Result<Action,
         value => Err(TableError::Word { what: "action", value }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_limited_in_names_rules_and_the_mark_of_its_machine() {
+        let table = |extensions: usize, labels: usize, rules: usize, machine: usize| {
+            // One rule: group, opcode, action, error code, label, no tests.
+            let rules = [0, 1, 0, 0, 0, 0].repeat(rules);
+            let words = [vec![0; 1 + extensions], rules].concat();
+            let extensions = vec![String::from("X"); extensions];
+            Policy::from_table(&words, extensions, vec![String::new(); labels], vec![], "m".repeat(machine))
+        };
+        let max = (EXTENSIONS_MAX, RULES_MAX, RULES_MAX, MACHINE_BYTES_MAX);
+        let (extensions, labels, rules, machine) = max;
+        assert!(table(extensions, labels, rules, machine).is_ok());
+        for (extensions, labels, rules, machine) in [
+            (extensions + 1, labels, rules, machine),
+            (extensions, labels + 1, rules, machine),
+            (extensions, labels, rules + 1, machine),
+            (extensions, labels, rules, machine + 1),
+        ] {
+            let refused = table(extensions, labels, rules, machine);
+            assert!(matches!(refused, Err(TableError::TooLong)), "{:?}", refused.err());
+        }
+        let name =
+            |bytes| Policy::from_table(&[0, 0], vec!["X".repeat(bytes)], vec![], vec![], String::new());
+        assert!(name(EXTENSION_NAME_MAX).is_ok());
+        assert!(matches!(name(EXTENSION_NAME_MAX + 1), Err(TableError::TooLong)));
+    }
+}
