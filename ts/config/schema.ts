@@ -93,7 +93,7 @@ export const SCHEMA: Schema = {
     key: 'render-node',
     argument: 'PATH',
     help: 'absolute path of the render node of the virtio-gpu device',
-    fallback: 'the first one in /dev/dri of the driver virtio_gpu',
+    fallback: 'the first one in /dev/dri of the driver virtio_gpu that leads to a host',
     standard: () => undefined,
     type: textual('an absolute path', { paths: 'file', pattern: /^\// }),
     applies: 'start',
