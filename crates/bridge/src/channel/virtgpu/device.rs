@@ -241,7 +241,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("x11bridge-dri-several-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         let fit = |nodes: &[(&str, Option<Unavailable>)]| {
-            nodes.iter().for_each(|(name, _)| std::fs::write(folder.join(name), "").unwrap());
+            for (name, _) in nodes {
+                std::fs::write(folder.join(name), "").unwrap();
+            }
             let fits = |path: &Path| {
                 let (_, why) = nodes.iter().find(|(name, _)| path.ends_with(name)).unwrap();
                 why.clone().map_or(Ok(()), Err)
