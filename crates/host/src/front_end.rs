@@ -166,6 +166,8 @@ impl<D: VirtioDevice> VhostUserBackendReqHandlerMut for Device<D> {
             | F::CONFIG
             | F::BACKEND_SEND_FD
             | F::CONFIGURE_MEM_SLOTS
+            // Not for objects: see the window's thread.
+            | F::SHARED_OBJECT
             | F::SHMEM)
     }
 
@@ -208,6 +210,7 @@ impl<D: VirtioDevice> VhostUserBackendReqHandlerMut for Device<D> {
         let has = |feature: VhostUserProtocolFeatures| self.protocol_features & feature.bits() != 0;
         backend.set_reply_ack_flag(has(VhostUserProtocolFeatures::REPLY_ACK));
         backend.set_shmem_flag(has(VhostUserProtocolFeatures::SHMEM));
+        backend.set_shared_object_flag(has(VhostUserProtocolFeatures::SHARED_OBJECT));
         match WindowThread::start(backend, D::SHMID, self.machine.mailbox.clone()) {
             Ok(thread) => self.machine.window = Some(thread),
             Err(error) => {

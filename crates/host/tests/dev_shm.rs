@@ -17,7 +17,7 @@ use lab::machine::Machine;
 use rustix::io::Errno;
 use sys::SharedMap;
 use vhost::VhostUserMemoryRegionInfo;
-use vhost::vhost_user::message::{VhostUserConfigFlags, VhostUserMMap};
+use vhost::vhost_user::message::{VhostUserConfigFlags, VhostUserMMap, VhostUserSharedMsg};
 use vhost::vhost_user::{
     Frontend, FrontendReqHandler, HandlerResult, VhostUserFrontend, VhostUserFrontendReqHandler,
 };
@@ -40,6 +40,10 @@ struct Vmm {
 }
 
 impl VhostUserFrontendReqHandler for Vmm {
+    fn shared_object_remove(&self, _uuid: &VhostUserSharedMsg) -> HandlerResult<u64> {
+        Ok(0)
+    }
+
     fn shmem_map(&self, request: &VhostUserMMap, fd: &dyn AsRawFd) -> HandlerResult<u64> {
         let VhostUserMMap { shmid, fd_offset, shm_offset, len, .. } = *request;
         assert_eq!(shmid, 0);

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use device::gpu::MAPS_MAX;
 use host::WINDOW_BYTES;
@@ -18,9 +19,9 @@ use lab::gpu::{
 use rustix::fs::MemfdFlags;
 use sys::SharedMap;
 use vhost::VhostUserMemoryRegionInfo;
-use vhost::vhost_user::message::VhostUserMMap;
+use vhost::vhost_user::message::{VhostUserMMap, VhostUserSharedMsg};
 use vhost::vhost_user::{FrontendReqHandler, HandlerResult, VhostUserFrontend, VhostUserFrontendReqHandler};
-use x11bridge_testkit::FakeConnection;
+use x11bridge_testkit::{FakeConnection, HANG_GUARD};
 
 /// What the VMM is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +36,12 @@ struct Vmm {
     refuses: AtomicBool,
     /// Does what QEMU does before it answers: it tells the device of the new memory, and waits.
     tell: Mutex<Option<Tell>>,
+    /// What it does behind an answer, before it takes the next request.
+    behind: Mutex<Option<Behind>>,
 }
 
 type Tell = Box<dyn FnMut(u64, u64) + Send>;
+type Behind = Box<dyn FnMut() + Send>;
 
 impl VhostUserFrontendReqHandler for Vmm {
     fn shmem_map(&self, request: &VhostUserMMap, fd: &dyn AsRawFd) -> HandlerResult<u64> {
@@ -48,6 +52,13 @@ impl VhostUserFrontendReqHandler for Vmm {
             tell(offset, len);
         }
         if self.refuses.load(SeqCst) { Err(std::io::Error::other("no")) } else { Ok(0) }
+    }
+
+    fn shared_object_remove(&self, _uuid: &VhostUserSharedMsg) -> HandlerResult<u64> {
+        if let Some(behind) = &mut *self.behind.lock().unwrap() {
+            behind();
+        }
+        Ok(0)
     }
 
     fn shmem_unmap(&self, request: &VhostUserMMap) -> HandlerResult<u64> {
@@ -63,8 +74,12 @@ fn guest_with_window(lab: &Lab) -> (Guest, Arc<Vmm>, Receiver<Asked>) {
     let (count, sizes) = (config.nregions, config.memory_sizes);
     assert_eq!((count, sizes[0], sizes[1]), (1, 0, WINDOW_BYTES));
     let (asked, questions) = channel();
-    let vmm =
-        Arc::new(Vmm { asked: Mutex::new(asked), refuses: AtomicBool::new(false), tell: Mutex::default() });
+    let vmm = Arc::new(Vmm {
+        asked: Mutex::new(asked),
+        refuses: AtomicBool::new(false),
+        tell: Mutex::default(),
+        behind: Mutex::default(),
+    });
     let mut handler = FrontendReqHandler::new(Arc::clone(&vmm)).unwrap();
     handler.set_reply_ack_flag(true);
     let socket = handler.get_tx_raw_fd();
@@ -120,6 +135,26 @@ fn map_request(id: u32, offset: u64) -> Vec<u8> {
 
 fn unmap(guest: &mut Guest, id: u32) -> u32 {
     guest.status(0x209, 0, &words(&[id, 0]))
+}
+
+#[test]
+fn the_guest_hears_of_a_mapping_when_the_vmm_is_done_with_it_and_not_when_it_has_answered() {
+    let lab = Lab::new();
+    let (mut guest, vmm, _asked) = guest_with_window(&lab);
+    let (mut channel, mut server) = channel_and_server(&lab, &mut guest);
+    let item = pass(&mut guest, &mut channel, &mut server, &file(8192));
+    let id = create(&mut guest, item, 8192).unwrap();
+    let (answered, answers) = std::sync::mpsc::channel();
+    let (finish, finishes) = std::sync::mpsc::channel();
+    *vmm.behind.lock().unwrap() = Some(Box::new(move || {
+        answered.send(()).unwrap();
+        finishes.recv().unwrap();
+    }));
+    let ticket = guest.send(&map_request(id, 0));
+    answers.recv_timeout(HANG_GUARD).unwrap();
+    assert!(guest.machine.wait_for(ticket.head, Duration::from_millis(100)).is_none());
+    finish.send(()).unwrap();
+    assert_eq!(guest.response(ticket).status, OK_MAP_INFO);
 }
 
 #[test]
