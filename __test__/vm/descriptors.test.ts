@@ -3,16 +3,18 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { ROOT } from '../support/command.js';
-import { finish } from '../support/processes.js';
+import { eventually, finish } from '../support/processes.js';
 import { clientProgram, type Client, type Sight } from '../x11/support/attack.js';
 import { footprint, untilFlat } from '../x11/support/footprint.js';
-import { extent } from './support/extent.js';
+import { extent, times } from './support/extent.js';
 import { inOneGuest, type GuestPlace } from './support/place.js';
 
 const SEGMENTS = join(ROOT, 'build/shims/segments');
-const FRAMES = extent({ quick: 100, all: 1000 });
+const FRAMES = extent({ quick: 100, all: times(1000) });
+/** Sizes of their buffers, by turns: each frame is a resized one. */
+const SIZES = 5;
 /** Every frame maps its memory into the guest anew, which takes some ten milliseconds on a machine without KVM. */
-const FRAMES_LIMIT_MS = 1_500_000;
+const FRAMES_LIMIT_MS = 1_500 * FRAMES + 120_000;
 /** Bytes of all frames' pixels, of which none is to cross the connection; there are some hundred of protocol for each. */
 const FRAME_BYTES = 32 * 32 * 4;
 /** The major number of DRM devices, and the first minor one of those that render. */
@@ -74,19 +76,32 @@ inOneGuest(
     it(`no pixel of ${FRAMES} frames crosses the connection, and nothing is left of them`, async function () {
       this.timeout(FRAMES_LIMIT_MS);
       const monitor = place.guest.command.child.pid ?? 0;
-      await sight(place, 'x11-descriptors', 'frames', '--count', '10');
+      const frames = (count: number) => sight(place, 'x11-descriptors', 'frames', '--count', String(count), '--sizes', String(SIZES));
+      await frames(10);
       const before = footprint(monitor);
-      assert.deepEqual(await sight(place, 'x11-descriptors', 'frames', '--count', String(FRAMES)), { errors: [], right: FRAMES, wrong: [] });
+      const inside = await heldInGuest(place);
+      assert.deepEqual(await frames(FRAMES), { errors: [], right: FRAMES, wrong: [] });
       const closed = [...place.guest.command.stderr.matchAll(/context \d+ closed after (\d+) bytes to the X server/g)];
       const bytes = Number(closed.at(-1)?.[1]);
       assert.ok(bytes > 0 && bytes < (FRAMES * FRAME_BYTES) / 8, `${bytes} bytes`);
       await untilFlat(monitor, before);
+      await eventually('the guest holds what it held before', async () => (await heldInGuest(place)) === inside);
       const { stdout } = await place.guest.run('dmesg | grep -c "virtio_gpu.*ERROR"');
       assert.equal(stdout.trim(), '0');
     });
   },
   { dri3: true },
 );
+
+/** Descriptors and threads of the bridge in the guest once it is at rest, and how much of the window its driver has given away. */
+async function heldInGuest(place: GuestPlace): Promise<string> {
+  await place.guest.run('mount -t debugfs debugfs /sys/kernel/debug');
+  // The shell's parent is the bridge, whose threads for clients linger for a moment.
+  await eventually('the bridge is at rest', async () => (await place.guest.run("grep -qs -e x11-client -e x11bridge-watch /proc/$PPID/task/*/comm")).code === 1);
+  const { stdout, stderr } = await place.guest.run('ls /proc/$PPID/fd | wc -l; ls /proc/$PPID/task | wc -l; grep used /sys/kernel/debug/dri/0/virtio-gpu-host-visible-mm');
+  assert.match(stdout, /^\d+\n\d+\ntotal: \d+, used \d+ free \d+\n$/, stderr);
+  return stdout;
+}
 
 /** What a client of the testkit saw in the guest. */
 async function sight(place: GuestPlace, client: Client, ...args: readonly string[]): Promise<Sight> {

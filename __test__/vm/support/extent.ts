@@ -13,3 +13,8 @@ export function extent<Value>(values: Readonly<Record<Extent, Value>>): Value {
 export function inTheWholeRun(declare: () => void): void {
   if (EXTENT === 'all') declare();
 }
+
+/** How often something is done that fails rarely: by default so often, and many times more where X11BRIDGE_VM_TIMES says so. */
+export function times(count: number): number {
+  return count * Number(process.env['X11BRIDGE_VM_TIMES'] ?? 1);
+}

@@ -53,7 +53,7 @@ fn run() -> io::Result<Value> {
         "shapes" => shapes::shapes(&mut talk),
         "faults" => faults::faults(&mut talk),
         "servers" => servers::servers(&mut talk),
-        "frames" => servers::frames(&mut talk, options.value("count", 1000)?),
+        "frames" => servers::frames(&mut talk, options.value("count", 1000)?, options.value("sizes", 1)?),
         "opens" => servers::opens(&mut talk),
         "cycles" => buffers::cycles(&mut talk, options.value("count", 1000)?),
         other => Err(io::Error::other(format!("there is no script {other}"))),

@@ -17,6 +17,7 @@ const CREATE_SEGMENT: u8 = 7;
 const PLANES_MAX: u8 = 4;
 /// Where in a segment the image is.
 const OFFSET: u32 = 256;
+const PAGE: usize = 4096;
 
 /// A segment of the server's, mapped.
 struct Segment {
@@ -27,7 +28,12 @@ struct Segment {
 
 impl Segment {
     fn new(talk: &mut Talk, shm: u8) -> io::Result<Self> {
-        let (id, bytes) = (talk.id(), IMAGE_BYTES + OFFSET as usize);
+        Self::with_more(talk, shm, 0)
+    }
+
+    /// One with so many bytes behind the image.
+    fn with_more(talk: &mut Talk, shm: u8, more: usize) -> io::Result<Self> {
+        let (id, bytes) = (talk.id(), OFFSET as usize + IMAGE_BYTES + more);
         let size = u32::try_from(bytes).unwrap_or_default();
         let body = talk.body().u32(id).u32(size).u8(0).pad(3);
         let reply = talk.reply(&talk.request(shm, CREATE_SEGMENT, &body))?;
@@ -127,14 +133,15 @@ fn in_flight(talk: &mut Talk, dri3: u8, shm: u8) -> io::Result<Value> {
     Ok(json!({ "shown": shown, "errors": talk.settle()? }))
 }
 
-/// `frames [--count N]`: a segment made, drawn to, made into a pixmap and all given up, N times; how often the server showed
-/// what was drawn, and what it showed instead.
-pub(crate) fn frames(talk: &mut Talk, count: usize) -> io::Result<Value> {
+/// `frames [--count N] [--sizes M]`: a segment made, drawn to, made into a pixmap and all given up, N times, in M sizes by turns;
+/// how often the server showed what was drawn, and what it showed instead.
+pub(crate) fn frames(talk: &mut Talk, count: usize, sizes: usize) -> io::Result<Value> {
     let (dri3, shm) = (talk.extension("DRI3")?, talk.extension("MIT-SHM")?);
     let (mut right, mut wrong) = (0, vec![]);
     for frame in 0..count {
         let seed = u8::try_from(frame % 200).unwrap_or_default();
-        let (segment, pixmap) = (Segment::new(talk, shm)?, talk.id());
+        let more = frame % sizes.max(1) * PAGE;
+        let (segment, pixmap) = (Segment::with_more(talk, shm, more)?, talk.id());
         segment.draw(seed)?;
         let request = pixmap_from_buffers(talk, dri3, pixmap, 1, OFFSET);
         talk.client.request_with_fds(&request, &[segment.fd.as_fd()])?;
