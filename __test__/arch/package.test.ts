@@ -53,6 +53,15 @@ describe('a release', () => {
     assert.doesNotMatch(texts['Cargo.toml'] ?? '', new RegExp(`path = "crates/[^"]+", version = "${manifest.version.replaceAll('.', '\\.')}"`));
   });
 
+  it('may have a version that a package of others has already', async () => {
+    const others = [...read('Cargo.lock').matchAll(/^version = "(.*)"\nsource/gm)].map(([, version = '']) => version);
+    const version = others.find((other) => /^\d+\.\d+\.\d+$/.test(other) && other !== manifest.version) ?? '';
+    const edits = (await evaluate('packaging/version.mjs', `m.versionEdits('${version}', '2031-02-03')`)) as { path: string; text: string }[];
+    const lock = edits.find(({ path }) => path === 'Cargo.lock')?.text ?? '';
+    const own = lock.split('\n\n').filter((entry) => entry.includes(`\nversion = "${version}"`) && !entry.includes('\nsource = '));
+    assert.equal(own.length, readdirSync(join(ROOT, 'crates')).length);
+  });
+
   it('is refused outside the workflow, with the way to try it', async () => {
     const { ACTIONS_ID_TOKEN_REQUEST_URL: _, ...env } = process.env;
     const { code, stderr } = await finish(process.execPath, [join(ROOT, 'scripts/release.mjs')], { env });

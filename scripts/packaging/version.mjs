@@ -6,7 +6,7 @@ import { ROOT, StepError } from '../setup.mjs';
 import { packageVersion } from './packages.mjs';
 import { PLATFORMS } from './platforms.mjs';
 
-/** @typedef {{ path: string, text: string, lines: string[] }} Edit a file's new text, and the lines that are new in it */
+/** @typedef {{ path: string, text: string, lines: string[], changes: boolean }} Edit a file's new text, the lines that it did not have, and whether it changes */
 
 /**
  * What setting a version changes.
@@ -25,7 +25,7 @@ export function versionEdits(version, date) {
     edit('Cargo.toml', (text) => text.replace(`\nversion = "${old}"`, `\nversion = "${version}"`).replaceAll(/(\{ path = "crates\/[^"]+", version = )"[^"]+"/g, `$1"${version}"`)),
     edit('Cargo.lock', (text) => text.replaceAll(ownCrates(old), `$1"${version}"`)),
     edit('CHANGELOG.md', (text) => dated(text, version, date)),
-  ].filter(({ lines }) => lines.length > 0);
+  ].filter(({ changes }) => changes);
 }
 
 /** Crates of the lock file that come from no registry. @param {string} old */
@@ -47,7 +47,7 @@ function edit(path, change) {
   const before = readFileSync(join(ROOT, path), 'utf8');
   const text = change(before);
   const known = new Set(before.split('\n'));
-  return { path, text, lines: [...new Set(text.split('\n').filter((line) => !known.has(line)))] };
+  return { path, text, lines: [...new Set(text.split('\n').filter((line) => !known.has(line)))], changes: text !== before };
 }
 
 /**
