@@ -1,15 +1,21 @@
 //! The quickest look at a request, taken at every one: most name nothing but the client's own resources.
 //!
-//! Everything is compared as it is on the wire, so that the byte order costs nothing.
+//! Everything is compared as it is on the wire, so that the byte order costs nothing, and all at once: a branch for each id would
+//! cost more than the ids that a request doesn't have.
 
 use x11_wire::ByteOrder;
-use x11_wire::request::{EXTENSION_FIRST, RequestHead};
+use x11_wire::request::{BIG_HEADER, EXTENSION_FIRST, HEADER, RequestHead};
 
 use super::Policy;
 use super::test::Field;
 
 /// Ids that are compared; core requests have at most three that rules speak of.
 const IDS: usize = 3;
+/// Bytes of a request, and of what is behind it, that are looked at together: no place needs a check of its own then. The few
+/// requests at the end of a chunk that have fewer are put to the rules.
+const SIGHT: usize = 64;
+/// Below this is every offset that is compared, counted from behind the header.
+const OFFSETS: u8 = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -38,7 +44,8 @@ pub(crate) struct QuickTable {
     base: u32,
     /// The bits of an id that tell whose it is.
     client_bits: u32,
-    known: bool,
+    /// Not 0 while the client's ids are not known, or not its own any more.
+    unknown: u32,
 }
 
 impl QuickTable {
@@ -52,18 +59,18 @@ impl QuickTable {
                 *entry = request.glance.and_then(|glance| Quick::of(order, &glance)).unwrap_or(*entry);
             }
         }
-        Self { entries, base: 0, client_bits: 0, known: false }
+        Self { entries, base: 0, client_bits: 0, unknown: 1 }
     }
 
     /// Notes the client's ids.
     pub(crate) fn know(&mut self, order: ByteOrder, base: u32, mask: u32) {
         let wire = |value| u32::from_ne_bytes(order.u32_bytes(value));
-        (self.base, self.client_bits, self.known) = (wire(base), wire(!mask), true);
+        (self.base, self.client_bits, self.unknown) = (wire(base), wire(!mask), 0);
     }
 
     /// Lets nothing through at a glance any more.
     pub(crate) fn forget(&mut self) {
-        self.known = false;
+        self.unknown = 1;
     }
 
     /// Notes whether the rules have to be asked about an extension.
@@ -79,19 +86,23 @@ impl QuickTable {
         let Some(entry) = self.entries.get(usize::from(head.major)) else { return false };
         match entry.kind {
             Kind::Free => true,
-            Kind::Glance if self.known => self.clears(*entry, bytes.get(head.header..).unwrap_or_default()),
-            Kind::Glance | Kind::Ruled => false,
+            Kind::Glance => self.clears(*entry, head.header, bytes),
+            Kind::Ruled => false,
         }
     }
 
     #[inline]
-    fn clears(&self, entry: Quick, fields: &[u8]) -> bool {
-        let wire = |at: u8| {
-            fields.get(usize::from(at)..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_ne_bytes)
+    fn clears(&self, entry: Quick, header: usize, bytes: &[u8]) -> bool {
+        let Some(sight) = bytes.first_chunk::<SIGHT>() else { return false };
+        // The masks change nothing: they say that every place lies in sight.
+        let header = header & (HEADER | BIG_HEADER);
+        let wire = |offset: u8| {
+            let at = header + usize::from(offset % OFFSETS);
+            let word = sight.get(at..).and_then(|rest| rest.first_chunk());
+            u32::from_ne_bytes(word.copied().unwrap_or_default())
         };
-        let [Some(one), Some(two), Some(three)] = entry.ids.map(wire) else { return false };
-        let foreign = ((one ^ self.base) | (two ^ self.base) | (three ^ self.base)) & self.client_bits;
-        foreign == 0 && (entry.bits == 0 || wire(entry.mask).is_some_and(|mask| mask & entry.bits == 0))
+        let [one, two, three] = entry.ids.map(|at| wire(at) ^ self.base);
+        (one | two | three) & self.client_bits | wire(entry.mask) & entry.bits | self.unknown == 0
     }
 }
 
@@ -99,14 +110,14 @@ impl Quick {
     /// `None` where there is more to compare than fits.
     fn of(order: ByteOrder, glance: &super::Glance) -> Option<Self> {
         let offsets = glance.own.get(..usize::from(glance.ids))?;
-        let first = u8::try_from(*offsets.first()?).ok()?;
-        let mut ids = [first; IDS];
+        let in_sight = |offset: u16| u8::try_from(offset).ok().filter(|offset| *offset < OFFSETS);
+        let mut ids = [in_sight(*offsets.first()?)?; IDS];
         for (at, offset) in offsets.iter().enumerate() {
-            *ids.get_mut(at)? = u8::try_from(*offset).ok()?;
+            *ids.get_mut(at)? = in_sight(*offset)?;
         }
         let (mask, bits) = match glance.values {
             None => (0, 0),
-            Some((Field { at, width: 4 }, bits)) => (u8::try_from(at).ok()?, bits),
+            Some((Field { at, width: 4 }, bits)) => (in_sight(at)?, bits),
             Some(_) => return None,
         };
         Some(Self { kind: Kind::Glance, ids, mask, bits: u32::from_ne_bytes(order.u32_bytes(bits)) })
