@@ -103,7 +103,8 @@ impl<F> Session<F> {
                 let resumed = !matches!(self.attached, Attached::Unknown)
                     || self.devices.is_given()
                     || !self.fences.is_unasked();
-                let ruled = ruled && !resumed;
+                // Of an extension that is hidden, rules say nothing.
+                let ruled = ruled && !resumed && class != Class::Unlearnt;
                 let verdict = if ruled {
                     self.rule(class, head, rest, at, marks)
                 } else {
@@ -192,7 +193,7 @@ impl<F> Session<F> {
             return Verdict::Stall;
         }
         let Some(enforcer) = &mut self.enforcer else { return Verdict::Hold };
-        let ruling = enforcer.rule(head, rest);
+        let ruling = enforcer.rule(head, rest, &self.standing);
         if self.pending.len() >= PENDING_MAX && matches!(ruling, Ruling::Deny(..) | Ruling::Blank) {
             return Verdict::Stall;
         }

@@ -104,6 +104,8 @@ pub(crate) enum Class {
 #[derive(Debug)]
 pub(crate) struct Extensions {
     classes: [Class; 256],
+    /// The same without what was concealed since.
+    learnt: [Class; 256],
     carries: Carries,
     offers: Offers,
 }
@@ -120,7 +122,7 @@ impl Extensions {
                 _ => Class::Plain,
             };
         }
-        Self { classes, carries, offers }
+        Self { classes, learnt: classes, carries, offers }
     }
 
     pub(crate) const fn carries(&self) -> Carries {
@@ -160,8 +162,18 @@ impl Extensions {
         }
         // Plain fences are the server's own affair.
         let extension = extension.filter(|extension| *extension != Extension::Sync || self.links_fences());
-        if let Some(class) = self.classes.get_mut(usize::from(major)) {
-            *class = extension.map_or(Class::Plain, Class::Known);
+        let class = extension.map_or(Class::Plain, Class::Known);
+        for classes in [&mut self.classes, &mut self.learnt] {
+            if let Some(place) = classes.get_mut(usize::from(major)) {
+                *place = class;
+            }
+        }
+    }
+
+    /// Takes back the extensions of these opcodes, and no others: whether the client has learnt them or not, it may not use them.
+    pub(crate) fn conceal(&mut self, conceals: impl Fn(u8) -> bool) {
+        for ((class, learnt), major) in self.classes.iter_mut().zip(self.learnt).zip(0..=u8::MAX) {
+            *class = if conceals(major) { Class::Unlearnt } else { learnt };
         }
     }
 

@@ -110,9 +110,10 @@ impl<F> Session<F> {
             }
         }
         self.host.formats = PixmapFormats::parse(self.order, rest.get(..reply.len).unwrap_or(rest));
-        if let Some(enforcer) = self.enforcer.as_mut().filter(|_| reply.status == SetupStatus::Success) {
-            let (base, mask) = SetupReply::resource_ids(self.order, rest)?;
-            enforcer.join(base, mask);
+        if reply.status == SetupStatus::Success
+            && let Some((base, mask)) = SetupReply::resource_ids(self.order, rest)
+        {
+            self.join(base, mask);
         }
         self.host.phase = if reply.status == SetupStatus::Success { Phase::Messages } else { Phase::Refused };
         Some(reply.len as u64)
@@ -149,7 +150,7 @@ impl<F> Session<F> {
             Kind::Event => {
                 self.host.events += 1;
                 if let Some(enforcer) = &mut self.enforcer {
-                    enforcer.notice(rest);
+                    enforcer.notice(rest, &self.standing);
                 }
             }
         }
@@ -260,7 +261,8 @@ impl<F> Session<F> {
                 let Some(reply) = QueryExtensionReply::parse(rest).filter(|reply| reply.present) else {
                     return;
                 };
-                if extension.is_some_and(|extension| self.extensions.hides(extension)) {
+                let concealed = self.enforcer.as_ref().is_some_and(|enforcer| enforcer.conceals(reply.major));
+                if concealed || extension.is_some_and(|extension| self.extensions.hides(extension)) {
                     QueryExtensionReply::hide(rest);
                 } else {
                     self.extensions.learn(reply.major, extension);

@@ -42,7 +42,7 @@ pub use limits::{
     FENCES_MAX, HOST_HELD_MAX, PENDING_MAX, REQUESTED_MAX, SEGMENTS_MAX,
 };
 pub use pending::Awaiting;
-pub use policy::{Policy, Side, TableError};
+pub use policy::{ExtensionNumbers, Policy, Side, TableError};
 pub use segments::{Action, Attach, Source};
 pub use session::{Counters, Next, Progress, Session, Violation};
 pub use trace::{CAPTURED_MAX, RECORD_HEADER, Trace, Traced};

@@ -13,7 +13,7 @@ use crate::extensions::{Carries, Extensions, Offers};
 use crate::fences::{FenceAction, LinkedFences};
 use crate::host::HostStream;
 use crate::pending::{Awaiting, PendingQueue};
-use crate::policy::{Enforcer, Policy, Side};
+use crate::policy::{Enforcer, ExtensionNumbers, Policy, Side, Standing};
 use crate::segments::{Action, Attach, Attached, Segments};
 use crate::trace::{Trace, Traced};
 
@@ -112,6 +112,8 @@ pub struct Session<F> {
     pub(crate) fences: LinkedFences,
     pub(crate) devices: Devices<F>,
     pub(crate) denied: u64,
+    /// Whose the client's resources are.
+    pub(crate) standing: Standing,
     /// What the policy asks for; none where everything is allowed.
     pub(crate) enforcer: Option<Box<Enforcer>>,
     /// What is told to somebody who looks on; none as a rule.
@@ -133,23 +135,50 @@ impl<F> Session<F> {
             fences: LinkedFences::default(),
             devices: Devices::new(),
             denied: 0,
+            standing: Standing::default(),
             enforcer: None,
             trace: None,
         }
     }
 
-    /// Puts the client under a policy, before anything is said. `side` is what it shares with the bridge's other
-    /// clients; `atoms` are the numbers that the host has for [`Policy::atoms`], in that order.
-    pub fn obey(&mut self, policy: &Arc<Policy>, side: &Arc<Side>, atoms: Vec<u32>) {
-        self.enforcer =
-            Some(Box::new(Enforcer::new(self.order, Arc::clone(policy), Arc::clone(side), atoms)));
+    /// Puts the client on a side, before anything is said: what it shares with the bridge's other clients.
+    pub fn stand_on(&mut self, side: &Arc<Side>) {
+        self.standing = Standing::on(Arc::clone(side));
+    }
+
+    /// Puts the client, which stands on a side, under a policy before anything is said. `atoms` are the numbers that the host has for
+    /// [`Policy::atoms`], in that order.
+    pub fn obey(&mut self, policy: &Arc<Policy>, atoms: Vec<u32>) {
+        self.enforcer = Some(Box::new(Enforcer::new(self.order, Arc::clone(policy), atoms)));
+    }
+
+    /// Puts the client under another policy, or none, from its next request on. `extensions` are the numbers that the host has for
+    /// [`Policy::extensions`]; those that it lacks are left out. What the client knows of an extension that is hidden now helps it no
+    /// more: its requests are refused as those of an opcode that no server has. [`Session::take_hits`] comes before.
+    pub fn obey_anew(&mut self, policy: Option<(&Arc<Policy>, Vec<u32>)>, extensions: &[ExtensionNumbers]) {
+        let before = self.enforcer.take().map(|before| *before);
+        self.enforcer = policy.map(|(policy, atoms)| {
+            let enforcer = Enforcer::new(self.order, Arc::clone(policy), atoms);
+            Box::new(enforcer.renew(extensions, &self.standing, before))
+        });
+        let enforcer = &self.enforcer;
+        self.extensions.conceal(|major| enforcer.as_ref().is_some_and(|enforcer| enforcer.conceals(major)));
+    }
+
+    /// Notes the client's ids.
+    pub(crate) fn join(&mut self, base: u32, mask: u32) {
+        self.standing.join(base, mask);
+        if let Some(enforcer) = self.enforcer.as_mut().filter(|_| self.standing.member().is_some()) {
+            enforcer.know(base, mask);
+        }
     }
 
     /// Strikes the client out of its side: what it owns is nobody's from now on. To be called before the connection to
     /// the host is closed, for the host may then give the client's ids to another.
     pub fn leave(&mut self) {
+        self.standing.leave();
         if let Some(enforcer) = &mut self.enforcer {
-            enforcer.leave();
+            enforcer.forget();
         }
     }
 

@@ -157,7 +157,8 @@ fn run(order: ByteOrder, policy: Policy) -> (Run, Run) {
     let (policy, side) = (Arc::new(policy), Arc::new(Side::default()));
     let client = |base: u32| {
         let mut run = Run::fresh(order, EVERYTHING);
-        run.session.obey(&policy, &side, vec![]);
+        run.session.stand_on(&side);
+        run.session.obey(&policy, vec![]);
         let mut reply = run.wire.set_up_reply();
         reply[12..16].copy_from_slice(&order.u32_bytes(base));
         reply[16..20].copy_from_slice(&order.u32_bytes(MASK));

@@ -42,7 +42,8 @@ pub fn policy(data: &[u8]) {
 /// What went to the host, and how many bytes are held; `None` for a client that broke the protocol.
 fn run(order: ByteOrder, policy: &Arc<Policy>, pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
     let mut session = Session::<u32>::new(order, Carries::BYTES, Offers::default());
-    session.obey(policy, &Arc::new(Side::default()), vec![11, 12]);
+    session.stand_on(&Arc::new(Side::default()));
+    session.obey(policy, vec![11, 12]);
     let mut reply = Wire(order).set_up_reply();
     reply[12..16].copy_from_slice(&order.u32_bytes(0x20_0000));
     reply[16..20].copy_from_slice(&order.u32_bytes(0x1f_ffff));

@@ -7,9 +7,9 @@ use x11_wire::message::BAD_ACCESS;
 use x11_wire::request::{EXTENSION_FIRST, RequestHead};
 
 use super::quick::QuickTable;
-use super::side::{Member, Side, class};
+use super::side::{Standing, class};
 use super::test::{Ask, Sight, Subject, Test, Xi2};
-use super::{Action, Policy, Rule};
+use super::{Action, ExtensionNumbers, Policy, Rule};
 use crate::limits::{CLIENT_HELD_MAX, REQUESTED_MAX};
 
 /// Core events `SelectionClear` and `SelectionNotify`.
@@ -76,12 +76,11 @@ impl Requested {
 #[derive(Debug)]
 pub(crate) struct Enforcer {
     policy: Arc<Policy>,
-    side: Arc<Side>,
-    /// From the set-up reply on, until the client's connection is about to end.
-    member: Option<Member>,
-    left: bool,
     /// The policy's group of each major opcode of an extension; 0 where nothing is ruled.
     groups: [u8; 256],
+    /// It came while the client was connected, and the groups are those that the host says: what the client had asked for before, it
+    /// asked under another policy.
+    renewed: bool,
     order: ByteOrder,
     /// The code of XFIXES' event that tells of selections, once the client knows it.
     xfixes_event: Option<u8>,
@@ -95,15 +94,13 @@ pub(crate) struct Enforcer {
 }
 
 impl Enforcer {
-    pub(crate) fn new(order: ByteOrder, policy: Arc<Policy>, side: Arc<Side>, atoms: Vec<u32>) -> Self {
+    pub(crate) fn new(order: ByteOrder, policy: Arc<Policy>, atoms: Vec<u32>) -> Self {
         Self {
             quick: QuickTable::new(order, &policy),
             hits: vec![0; policy.labels.len()],
             policy,
-            side,
-            member: None,
-            left: false,
             groups: [0; 256],
+            renewed: false,
             order,
             xfixes_event: None,
             atoms,
@@ -112,27 +109,48 @@ impl Enforcer {
         }
     }
 
+    /// For a client that is connected already, after this one if it had any.
+    pub(crate) fn renew(
+        mut self,
+        extensions: &[ExtensionNumbers],
+        standing: &Standing,
+        before: Option<Self>,
+    ) -> Self {
+        for numbers in extensions {
+            if let Ok(group) = u8::try_from(numbers.place + 1) {
+                self.learn(numbers.major, group, numbers.first_event);
+            }
+        }
+        self.renewed = true;
+        if let Some(member) = standing.member() {
+            let (base, mask) = member.ids();
+            self.know(base, mask);
+        }
+        if let Some(before) = before {
+            self.requested = before.requested;
+        }
+        self
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// Notes the client's ids.
-    pub(crate) fn join(&mut self, base: u32, mask: u32) {
-        if !self.left {
-            self.member = Some(Member::join(Arc::clone(&self.side), base, mask));
-            self.quick.know(self.order, base, mask);
-        }
+    pub(crate) fn know(&mut self, base: u32, mask: u32) {
+        self.quick.know(self.order, base, mask);
     }
 
-    /// Strikes the client out: the server may give its ids to somebody else.
-    pub(crate) fn leave(&mut self) {
-        self.member = None;
-        self.left = true;
+    /// The ids are the client's no more.
+    pub(crate) fn forget(&mut self) {
         self.quick.forget();
     }
 
     /// Notes that the server gave `major` to the extension with this group number, and which its first event is.
     pub(crate) fn learn(&mut self, major: u8, group: u8, first_event: u8) {
+        if self.renewed {
+            return;
+        }
         if self.policy.group_number(XFIXES.as_bytes()) == group && group != 0 {
             self.xfixes_event = Some(first_event);
         }
@@ -140,6 +158,12 @@ impl Enforcer {
             *place = group;
             self.quick.learn(major, group != 0);
         }
+    }
+
+    /// Whether an extension is hidden whose opcode the client may know from before.
+    pub(crate) fn conceals(&self, major: u8) -> bool {
+        let group = self.groups.get(usize::from(major)).copied().unwrap_or(0);
+        self.renewed && major >= EXTENSION_FIRST && self.policy.hides_group(group)
     }
 
     /// Whether a request, `bytes` from its header on and maybe others behind it, passes without asking the rules.
@@ -159,7 +183,7 @@ impl Enforcer {
 
     /// Looks at an event for this client: what another client asks it for, it may write. Events that clients made
     /// up themselves have their highest bit set, and count for nothing.
-    pub(crate) fn notice(&mut self, event: &mut [u8]) {
+    pub(crate) fn notice(&mut self, event: &mut [u8], standing: &Standing) {
         if let Some((first, count)) = self.policy.diverted {
             self.restore_selection(event, usize::from(first), usize::from(count));
         }
@@ -168,7 +192,7 @@ impl Enforcer {
         }
         let read = |at| self.order.u32_at(event, at).unwrap_or(0);
         // The server lets any client name any window: for the root's and its own side's, the other side has not asked.
-        if self.member.as_ref().is_none_or(|member| member.class(read(REQUESTOR)) != class::OTHER) {
+        if standing.member().is_none_or(|member| member.class(read(REQUESTOR)) != class::OTHER) {
             return;
         }
         let property = if read(PROPERTY) == 0 { read(TARGET) } else { read(PROPERTY) };
@@ -192,7 +216,7 @@ impl Enforcer {
     }
 
     /// Decides on a request, `bytes` of which are there from its header on, and takes out of it what has to go.
-    pub(crate) fn rule(&mut self, head: RequestHead, bytes: &mut [u8]) -> Ruling {
+    pub(crate) fn rule(&mut self, head: RequestHead, bytes: &mut [u8], standing: &Standing) -> Ruling {
         let order = self.order;
         let group = self.groups.get(usize::from(head.major)).copied().unwrap_or(0);
         let opcode = if head.major < EXTENSION_FIRST { head.major } else { head.minor };
@@ -204,8 +228,8 @@ impl Enforcer {
         if bytes.len() < need && (bytes.len() as u64) < head.len {
             return Ruling::Hold;
         }
-        let Some(member) = &self.member else {
-            return if self.left { Ruling::Deny(BAD_ACCESS, 0) } else { Ruling::Stall };
+        let Some(member) = standing.member() else {
+            return if standing.has_left() { Ruling::Deny(BAD_ACCESS, 0) } else { Ruling::Stall };
         };
         if request.glance.is_some_and(|glance| glance.clears(order, bytes, head.header, member)) {
             return Ruling::Pass;

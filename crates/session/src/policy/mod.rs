@@ -18,6 +18,7 @@ use x11_wire::ByteOrder;
 
 pub(crate) use enforcer::{Enforcer, Requested, Ruling};
 pub use side::Side;
+pub(crate) use side::Standing;
 pub use table::TableError;
 
 /// Opcodes of an extension, or of the core protocol.
@@ -100,6 +101,17 @@ struct Group {
     requests: Vec<Request>,
 }
 
+/// What the host calls an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtensionNumbers {
+    /// Its place in [`Policy::extensions`].
+    pub place: usize,
+    /// Its major opcode.
+    pub major: u8,
+    /// The code of its first event.
+    pub first_event: u8,
+}
+
 /// A compiled policy.
 #[derive(Debug)]
 pub struct Policy {
@@ -146,6 +158,11 @@ impl Policy {
         &self.atoms
     }
 
+    /// The extensions that it speaks of.
+    pub fn extensions(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().skip(1).map(|group| group.name.as_str())
+    }
+
     /// Whether the policy is only for clients whose processes are those of another machine than the X server's.
     pub const fn only_elsewhere(&self) -> bool {
         self.only_elsewhere
@@ -154,6 +171,12 @@ impl Policy {
     /// Whether clients are told that the server lacks the extension of that name.
     pub(crate) fn hides(&self, name: &[u8]) -> bool {
         self.group(name).map_or(self.hide_unlisted, |group| group.hidden)
+    }
+
+    /// The same by the number of its group.
+    fn hides_group(&self, number: u8) -> bool {
+        let group = self.groups.get(usize::from(number)).filter(|_| number > 0);
+        group.map_or(self.hide_unlisted, |group| group.hidden)
     }
 
     fn group(&self, name: &[u8]) -> Option<&Group> {

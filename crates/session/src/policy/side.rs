@@ -65,6 +65,11 @@ impl Member {
             .filter(|index| *index < CLIENTS)
     }
 
+    /// The base of its ids, and the bits that it may choose.
+    pub(crate) const fn ids(&self) -> (u32, u32) {
+        (self.base, self.mask)
+    }
+
     /// Whether the id is this client's own.
     #[inline]
     pub(crate) const fn is_mine(&self, id: u32) -> bool {
@@ -82,6 +87,40 @@ impl Member {
                 if count.is_some_and(|count| count.load(Relaxed) > 0) { class::OWN } else { class::OTHER }
             }
         }
+    }
+}
+
+/// A client's place among the others, which it keeps when its policy changes.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    side: Option<Arc<Side>>,
+    /// From the set-up reply on, until the client's connection is about to end.
+    member: Option<Member>,
+    left: bool,
+}
+
+impl Standing {
+    pub(crate) fn on(side: Arc<Side>) -> Self {
+        Self { side: Some(side), ..Self::default() }
+    }
+
+    /// Notes the client's ids.
+    pub(crate) fn join(&mut self, base: u32, mask: u32) {
+        self.member = self.side.clone().filter(|_| !self.left).map(|side| Member::join(side, base, mask));
+    }
+
+    /// Strikes the client out: the server may give its ids to somebody else.
+    pub(crate) fn leave(&mut self) {
+        self.member = None;
+        self.left = true;
+    }
+
+    pub(crate) const fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
+    }
+
+    pub(crate) const fn has_left(&self) -> bool {
+        self.left
     }
 }
 
