@@ -10,7 +10,7 @@ import { ROOT, runScript, StepError } from './setup.mjs';
 const require = createRequire(import.meta.url);
 
 /** The sentence behind a setting that says when a reload applies it. */
-const APPLIES = { now: 'at once', later: 'for clients that connect from then on', start: 'at the next start' };
+const APPLIES = { now: 'at once', request: 'for all clients, from their next request on', later: 'for clients that connect from then on', start: 'at the next start' };
 
 await runScript(async () => {
   const checking = argv.includes('--check');

@@ -73,7 +73,7 @@ describe('a reload by SIGHUP', () => {
     assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['clients-max'], waiting: [] });
   });
 
-  it('applies a policy, a changed file of one as well, to clients that come then; a faulty one changes nothing', async () => {
+  it('applies a policy, a changed file of one as well, and a faulty one changes nothing', async () => {
     const policy = folder.file('rules.toml');
     writeFileSync(policy, 'base = "open"\n');
     configure(`policy = "${policy}"`);
@@ -96,6 +96,29 @@ describe('a reload by SIGHUP', () => {
     configure('policy = "open"', 'shm = "hide"', 'dri3 = "off"');
     assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['dri3', 'shm', 'policy'], waiting: [] });
     assert.deepEqual(await extensions(), [true, false, false]);
+    assert.equal(connected.child.exitCode, null);
+  });
+
+  it('of a policy that the X server has to be asked about and does not answer changes nothing, and says why', async () => {
+    await using stopped = await startXvfb();
+    const ask = (policy: string): void => writeFileSync(file, `host-display = "${stopped.display}"\nhost-timeout = 0.5\npolicy = "${policy}"\n`);
+    ask('open');
+    const { command, ready } = await startServe(['--config', file]);
+    await using running = command;
+    const env = { ...process.env, DISPLAY: ready.display, XAUTHORITY: ready.xauthority };
+    await using connected = new Running('xev', [], { env });
+    await running.untilOutput(/"client-connected","client":\d+,"pid":\d+,"program":"xev"/);
+    process.kill(stopped.pid, 'SIGSTOP');
+    try {
+      ask('guest');
+      const failed = (await reload(running, 'reload-failed')) ?? {};
+      assert.equal(failed['kind'], 'channel-unavailable');
+      assert.match(String(failed['message']), /^the policy can't be changed for clients that are connected: .*; try again, or close them$/);
+    } finally {
+      process.kill(stopped.pid, 'SIGCONT');
+    }
+    assert.match((await finish('xdpyinfo', [], { env })).stdout, /XTEST/);
+    assert.deepEqual(await reload(running, 'reloaded'), { event: 'reloaded', applied: ['policy'], waiting: [] });
     assert.equal(connected.child.exitCode, null);
   });
 

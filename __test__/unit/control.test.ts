@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { err, ok } from 'neverthrow';
+import { err, errAsync, ok, okAsync } from 'neverthrow';
 import { ControlClient, controlledDisplays, controlPath } from '../../dist/control/client.js';
 import { requestIn, type BridgeStatus, type TracePart } from '../../dist/control/protocol.js';
 import { ControlServer, type Controlled, type TraceFeed } from '../../dist/control/server.js';
@@ -15,7 +15,7 @@ const STATUS = { version: '1', pid: 2, display: ':7' } as unknown as BridgeStatu
 
 class Scripted implements Controlled {
   closed: number[] = [];
-  reload: Controlled['reload'] = () => ok({ applied: ['spin'], waiting: [] });
+  reload: Controlled['reload'] = () => okAsync({ applied: ['spin'], waiting: [] });
   status = async (): Promise<BridgeStatus> => STATUS;
   closeClient = (client: number): boolean => this.closed.push(client) === 1;
   feed = new ScriptedFeed();
@@ -113,7 +113,7 @@ describe('the control socket', () => {
   });
 
   it('gives a failure back with its kind and sentence', async () => {
-    scripted.reload = () => err(failure('invalid-config', '/f:1: wrong'));
+    scripted.reload = () => errAsync(failure('invalid-config', '/f:1: wrong'));
     using client = await connect();
     const { kind, message } = (await client.ask({ do: 'reload' }))._unsafeUnwrapErr();
     assert.deepEqual([kind, message], ['invalid-config', '/f:1: wrong']);

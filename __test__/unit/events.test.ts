@@ -31,7 +31,7 @@ class ScriptedBinding {
     return false;
   }
 
-  reconfigure(): null {
+  async reconfigure(): Promise<null> {
     return null;
   }
 

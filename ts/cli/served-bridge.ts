@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { Result } from 'neverthrow';
+import { ResultAsync, type Result } from 'neverthrow';
 import { changesBetween, reloaded, type Changes } from '../config/changes.js';
 import type { ResolvedSettings } from '../config/options.js';
 import { SCHEMA } from '../config/schema.js';
@@ -30,6 +30,7 @@ export class ServedBridge {
   private readonly startedAt = performance.now();
   private control: ControlServer | undefined;
   private metrics: MetricsServer | undefined;
+  private reloads: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly bridge: NativeBridge,
@@ -141,8 +142,15 @@ export class ServedBridge {
   }
 
   /** Reads the files again and applies what can change now. A fault in them changes nothing. */
-  reload(): Result<Changes, BridgeError> {
-    const result = this.reread(this.settings).andThen((wanted) => this.apply(wanted));
+  reload(): ResultAsync<Changes, BridgeError> {
+    // One after the other: each compares with what the one before has left.
+    const turn = this.reloads.then(() => this.reloadOnce());
+    this.reloads = turn;
+    return new ResultAsync(turn);
+  }
+
+  private async reloadOnce(): Promise<Result<Changes, BridgeError>> {
+    const result = await this.reread(this.settings).asyncAndThen((wanted) => this.apply(wanted));
     result.match(
       (changes) => this.reporter.reloaded(changes),
       (error) => this.reporter.reloadFailed(error),
@@ -150,17 +158,17 @@ export class ServedBridge {
     return result;
   }
 
-  private apply(wanted: ResolvedSettings): Result<Changes, BridgeError> {
-    const before = this.bridge.policy;
-    return policyOf(wanted, process.env).andThen((policy) =>
-      this.bridge.apply(wanted, policy).map(() => {
-        // A policy's file may have changed under the same name.
-        const changes = changesBetween(this.settings, wanted, isDeepStrictEqual(before, policy) ? [] : ['policy']);
+  private apply(wanted: ResolvedSettings): ResultAsync<Changes, BridgeError> {
+    return policyOf(wanted, process.env).asyncAndThen((policy) => {
+      // A policy's file may have changed under the same name.
+      const same = isDeepStrictEqual(this.bridge.policy, policy);
+      return this.bridge.apply(wanted, same ? undefined : policy).map(() => {
+        const changes = changesBetween(this.settings, wanted, same ? [] : ['policy']);
         this.settings = reloaded(this.settings, wanted);
         this.reporter.level = wanted.logLevel;
         if (changes.applied.includes(SCHEMA.metrics.key)) void this.openMetrics();
         return changes;
-      }),
-    );
+      });
+    });
   }
 }

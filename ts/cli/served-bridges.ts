@@ -42,7 +42,7 @@ export class ServedBridges {
 
   /** Each reads its settings again. */
   reload(): void {
-    for (const served of this.all) served.reload();
+    for (const served of this.all) void served.reload();
   }
 
   /** Closes them all. */

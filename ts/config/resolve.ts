@@ -18,7 +18,7 @@ export function resolveOptions(raw: RawOptions, env: NodeJS.ProcessEnv): Result<
 /** Checks the options that may change while a bridge runs. */
 export function resolveLiveOptions(raw: unknown): Result<LiveConfig & Pick<BridgeConfig, 'policy'>, BridgeError> {
   if (typeof raw !== 'object' || raw === null) return err(failure('invalid-option', 'the options must be an object'));
-  const fixed = Object.keys(raw).find((option) => SETTING_NAMES.some((name) => name === option && SCHEMA[name].applies !== 'later'));
+  const fixed = Object.keys(raw).find((option) => SETTING_NAMES.some((name) => name === option && !['request', 'later'].includes(SCHEMA[name].applies)));
   if (fixed !== undefined) return err(failure('invalid-option', `${fixed} can't change while the bridge runs`));
   return givenByCaller(raw as RawOptions).andThen((given) =>
     resolveSettings(given, { DISPLAY: 'irrelevant' }, 'hostDisplay').map(({ dri3, shm, ...config }) => ({ ...config, ...('dri3' in given && { dri3 }), ...('shm' in given && { shm }) })),

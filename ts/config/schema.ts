@@ -29,8 +29,8 @@ export interface Setting<Value> {
   /** That value as a person would write it; a function where it comes from the environment, undefined there for none. */
   readonly standard: string | number | ((env: NodeJS.ProcessEnv) => string | undefined);
   readonly type: ValueType<Value>;
-  /** Whether a reload applies it: `now`, to clients that connect `later`, or only at the next `start`. */
-  readonly applies: 'now' | 'later' | 'start';
+  /** Whether a reload applies it: `now`, to clients from their next `request` on, to clients that connect `later`, or at the next `start`. */
+  readonly applies: 'now' | 'request' | 'later' | 'start';
   /** Whether it is an option of `startBridge` too, or the command's alone. */
   readonly of: 'bridge' | 'command';
 }
@@ -136,7 +136,7 @@ export const SCHEMA: Schema = {
     fallback: 'open',
     standard: 'open',
     type: { ...textual('open, guest, isolated, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
-    applies: 'later',
+    applies: 'request',
     of: 'bridge',
   },
   spin: {

@@ -2,7 +2,7 @@
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { err, ok, type Result } from 'neverthrow';
+import { err, ok, type Result, type ResultAsync } from 'neverthrow';
 import type { Changes } from '../config/changes.js';
 import { failure, type BridgeError } from '../errors.js';
 import { onExit } from '../exit.js';
@@ -18,7 +18,7 @@ const PATH_BYTES_MAX = 107;
 /** What the socket gives access to. */
 export interface Controlled {
   readonly status: () => Promise<BridgeStatus>;
-  readonly reload: () => Result<Changes, BridgeError>;
+  readonly reload: () => ResultAsync<Changes, BridgeError>;
   readonly closeClient: (client: number) => boolean;
   /** Begins to tell every message. */
   readonly trace: (client: number | undefined, extensions: readonly string[]) => Promise<Result<TraceFeed, BridgeError>>;
@@ -134,7 +134,7 @@ export class ControlServer {
       case 'status':
         return { ok: await this.controlled.status() };
       case 'reload':
-        return this.controlled.reload().match<object>((changes) => ({ ok: changes }), asError);
+        return await this.controlled.reload().match<object>((changes) => ({ ok: changes }), asError);
       case 'close-client':
         return { ok: { closed: this.controlled.closeClient(request.client) } };
     }

@@ -62,10 +62,14 @@ export function peerUser(descriptor: number): number | undefined {
     .unwrapOr(undefined);
 }
 
-/** Changes what may change in a running bridge. */
-export function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig, policy: PolicyTable | undefined): Result<void, BridgeError> {
-  const error = native.reconfigure(bindingLiveOptions(config, policy));
-  return error ? err(bridgeError(error)) : ok();
+/** Changes what may change in a running bridge. The promise never rejects. */
+export async function reconfigureNative(native: Binding.BindingBridge, config: LiveConfig, policy: PolicyTable | undefined): Promise<Result<void, BridgeError>> {
+  try {
+    const error = await native.reconfigure(bindingLiveOptions(config, policy));
+    return error ? err(bridgeError(error)) : ok();
+  } catch (error) {
+    return err(failure('internal', String(error)));
+  }
 }
 
 /** Begins to tell every message. The promise never rejects. */

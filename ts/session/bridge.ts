@@ -1,6 +1,6 @@
 // A running bridge, as its owner sees it.
 
-import type { Result } from 'neverthrow';
+import { ResultAsync, type Result } from 'neverthrow';
 import type { ChannelName, LiveConfig, LiveOptions } from '../config/options.js';
 import { resolveLiveOptions } from '../config/resolve.js';
 import type { BridgeError } from '../errors.js';
@@ -50,8 +50,11 @@ export interface Bridge extends AsyncDisposable {
   clients(): Promise<readonly ClientStatus[]>;
   /** Closes a client's connection. @returns false when no client has this number */
   closeClient(client: number): boolean;
-  /** Changes these options for clients that connect from now on; those that are connected stay. Senseless ones change nothing. */
-  reconfigure(options: LiveOptions): Result<void, BridgeError>;
+  /**
+   * Changes the policy, for every client from its next request on, and these options for clients that connect from now on; those that are
+   * connected stay. Senseless options change nothing, nor does a policy that the X server has to be asked about and does not answer.
+   */
+  reconfigure(options: LiveOptions): ResultAsync<void, BridgeError>;
   on<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
   once<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
   off<Name extends keyof BridgeEvents>(event: Name, listener: (...args: BridgeEvents[Name]) => void): this;
@@ -73,6 +76,8 @@ export class NativeBridge extends Handle<BridgeEvents> implements Bridge {
 
   readonly #native: BindingBridge;
   #policy: PolicyTable | undefined;
+  /** When the last change of the options is through. */
+  #changed: Promise<unknown> = Promise.resolve();
   #onRecords: (() => void) | undefined;
 
   constructor(native: BindingBridge, policy?: PolicyTable) {
@@ -104,10 +109,10 @@ export class NativeBridge extends Handle<BridgeEvents> implements Bridge {
     return Number.isSafeInteger(client) && this.#native.closeClient(client);
   }
 
-  reconfigure(options: LiveOptions): Result<void, BridgeError> {
-    return resolveLiveOptions(options).andThen((config) => {
+  reconfigure(options: LiveOptions): ResultAsync<void, BridgeError> {
+    return resolveLiveOptions(options).asyncAndThen((config) => {
       if (config.policy === undefined) return this.apply(config, undefined);
-      return loadPolicy(config.policy, process.env).andThen((table) => this.apply(config, table));
+      return loadPolicy(config.policy, process.env).asyncAndThen((table) => this.apply(config, table));
     });
   }
 
@@ -115,8 +120,11 @@ export class NativeBridge extends Handle<BridgeEvents> implements Bridge {
    * The same with options that are checked already.
    * @param policy undefined leaves it as it is
    */
-  apply(config: LiveConfig, policy: PolicyTable | undefined): Result<void, BridgeError> {
-    return reconfigureNative(this.#native, config, policy).map(() => void (this.#policy = policy ?? this.#policy));
+  apply(config: LiveConfig, policy: PolicyTable | undefined): ResultAsync<void, BridgeError> {
+    // One after the other, in the order of the calls: each begins with what the one before has left.
+    const turn = this.#changed.then(() => reconfigureNative(this.#native, config, policy));
+    this.#changed = turn;
+    return new ResultAsync(turn).map(() => void (this.#policy = policy ?? this.#policy));
   }
 
   /**

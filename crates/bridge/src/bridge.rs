@@ -4,10 +4,11 @@ use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use display::{DisplayName, Target, xauthority};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -23,6 +24,7 @@ use crate::error::Error;
 use crate::events::{Event, Events, Level};
 use crate::listen::Listener;
 use crate::live::LiveOptions;
+use crate::renewal::Renewal;
 use crate::roster::{ClientStatus, Roster};
 use crate::stats::{Meter, Stats};
 use crate::tracing::{TraceBatch, TraceStart, Tracing, extension_codes};
@@ -123,7 +125,11 @@ pub(crate) struct Shared {
     pub(crate) token: String,
     /// The clients of this bridge, as a policy sees them.
     pub(crate) side: Arc<Side>,
-    live: Mutex<Arc<LiveOptions>>,
+    live: Mutex<Live>,
+    /// How often the policy has changed for clients that are connected.
+    renewals: AtomicU64,
+    /// Held while the options change.
+    changing: Mutex<()>,
     clients: Mutex<usize>,
     client_left: Condvar,
     last_client: AtomicU64,
@@ -156,21 +162,55 @@ impl Shared {
             stopped: AtomicBool::default(),
             token,
             side: Arc::default(),
-            live: Mutex::new(Arc::new(options.live)),
+            live: Mutex::new(Live { options: Arc::new(options.live), renewals: 0, renewal: None }),
+            renewals: AtomicU64::default(),
+            changing: Mutex::default(),
             clients: Mutex::default(),
             client_left: Condvar::new(),
             last_client: AtomicU64::default(),
         }
     }
 
-    /// The options of this moment; a client asks once, when it connects.
+    /// The options of this moment.
     pub(crate) fn live(&self) -> Arc<LiveOptions> {
-        Arc::clone(&self.live.lock().unwrap_or_else(PoisonError::into_inner))
+        self.latest().options
+    }
+
+    /// The same with what they are for those who are connected; a client asks when it connects, and when the policy has changed.
+    pub(crate) fn latest(&self) -> Live {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often the policy has changed for clients that are connected.
+    #[inline]
+    pub(crate) fn renewals(&self) -> u64 {
+        // A client that speaks after it was told of a change is ruled by it.
+        self.renewals.load(Acquire)
+    }
+
+    /// Changes the options, for connected clients as well where there is a renewal.
+    fn change(&self, options: LiveOptions, renewal: Option<Renewal>) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.options = Arc::new(options);
+        if renewal.is_some() {
+            live.renewal = renewal.map(Arc::new);
+            live.renewals += 1;
+            self.renewals.store(live.renewals, Release);
+        }
     }
 
     fn clients(&self) -> MutexGuard<'_, usize> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The options that may change, and the last policy that came for connected clients.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub(crate) options: Arc<LiveOptions>,
+    /// How many came so far.
+    pub(crate) renewals: u64,
+    pub(crate) renewal: Option<Arc<Renewal>>,
 }
 
 /// A running bridge. Dropping it closes it.
@@ -283,10 +323,23 @@ impl Bridge {
         self.shared.events.take()
     }
 
-    /// Changes what may change, for clients that connect from now on. Options that make no sense change nothing.
+    /// Changes what may change: the policy for all clients from their next request on, the rest for those that connect from now on.
+    /// Options that make no sense change nothing, nor does a policy that the X server has to be asked about and that it does not
+    /// answer; blocks until it has, which may take its time limit twice.
     pub fn reconfigure(&self, live: LiveOptions) -> Result<(), Error> {
         let live = live.over(&self.shared.route, self.shared.fences)?;
-        *self.shared.live.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        let _one = self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let holding = self.shared.live().policy.as_ref().map(Arc::as_ptr);
+        let same = holding == live.policy.as_ref().map(Arc::as_ptr);
+        let clients = self.shared.clients();
+        if same || *clients == 0 {
+            // Who connects from here on has not asked for the options yet.
+            self.shared.change(live, None);
+            return Ok(());
+        }
+        drop(clients);
+        let renewal = Renewal::ask(&self.shared, &live).map_err(|why| Error::PolicyUntold { why })?;
+        self.shared.change(live, Some(renewal));
         Ok(())
     }
 
@@ -318,7 +371,8 @@ impl Bridge {
         if !self.shared.tracing.begin(client) {
             return Err(Error::Traced);
         }
-        let told = extension_codes(&self.shared, names);
+        let live = self.shared.live();
+        let told = extension_codes(&self.shared, &live, names, Instant::now() + live.host_timeout);
         self.shared.roster.ask();
         Ok(match told {
             Ok(extensions) => TraceStart { extensions, unknown: None },

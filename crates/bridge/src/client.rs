@@ -1,6 +1,6 @@
 //! One client, one thread: its set-up, then both streams until they end.
 
-mod atoms;
+pub(crate) mod atoms;
 pub(crate) mod inquiry;
 mod relay;
 mod set_up;

@@ -16,7 +16,7 @@ pub enum Side {
     Bridge,
 }
 
-/// Why a bridge could not start. Nothing is left behind.
+/// Why a bridge could not start, or change. Nothing is left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -60,6 +60,11 @@ pub enum Error {
         /// What the system said.
         errno: Errno,
     },
+    /// A policy can't be told to clients that are connected.
+    PolicyUntold {
+        /// In words.
+        why: String,
+    },
     /// Somebody else looks at what goes through.
     Traced,
     /// A system call failed.
@@ -75,7 +80,7 @@ impl Error {
     /// A stable name for programs.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Self::Channel { .. } => "channel-unavailable",
+            Self::Channel { .. } | Self::PolicyUntold { .. } => "channel-unavailable",
             Self::DisplayTaken { .. } => "display-taken",
             Self::NoFreeDisplay => "no-free-display",
             Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. }
@@ -92,13 +97,21 @@ impl Error {
         match self {
             Self::Os { .. } => Side::Bridge,
             Self::Channel { side, .. } => *side,
+            Self::PolicyUntold { .. } => Side::Host,
             _ => Side::User,
         }
     }
 
     /// Whether the same call may work later.
     pub const fn retry(&self) -> bool {
-        matches!(self, Self::DisplayTaken { .. } | Self::NoFreeDisplay | Self::Traced | Self::Os { .. })
+        matches!(
+            self,
+            Self::DisplayTaken { .. }
+                | Self::NoFreeDisplay
+                | Self::PolicyUntold { .. }
+                | Self::Traced
+                | Self::Os { .. }
+        )
     }
 }
 
@@ -128,6 +141,12 @@ impl fmt::Display for Error {
                     path.display(),
                     says(*errno),
                     remedy(*errno)
+                )
+            }
+            Self::PolicyUntold { why } => {
+                write!(
+                    f,
+                    "the policy can't be changed for clients that are connected: {why}; try again, or close them"
                 )
             }
             Self::Traced => f.write_str("somebody traces this bridge already; end that trace first"),

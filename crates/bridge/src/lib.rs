@@ -25,6 +25,7 @@ pub mod error;
 pub mod events;
 mod listen;
 pub mod live;
+mod renewal;
 mod roster;
 mod segments;
 pub mod service;

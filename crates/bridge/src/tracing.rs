@@ -13,6 +13,7 @@ use x11_wire::setup::encode_query_extensions;
 
 use crate::bridge::Shared;
 use crate::client::inquiry;
+use crate::live::LiveOptions;
 
 /// Bytes that wait for who looks, at most: some 100,000 small requests.
 pub const TRACE_QUEUE_MAX: usize = 4 << 20;
@@ -139,15 +140,18 @@ pub(crate) fn now_micros() -> u64 {
 
 /// Asks the server which numbers it has given to these extensions, on a connection of the bridge's own. Those that it
 /// lacks are left out.
-pub(crate) fn extension_codes(shared: &Shared, names: &[String]) -> Result<Vec<ExtensionCodes>, String> {
+pub(crate) fn extension_codes(
+    shared: &Shared,
+    live: &LiveOptions,
+    names: &[String],
+    deadline: Instant,
+) -> Result<Vec<ExtensionCodes>, String> {
     if names.is_empty() {
         return Ok(vec![]);
     }
-    let live = shared.live();
-    let deadline = Instant::now() + live.host_timeout;
     let names = names.iter().map(String::as_bytes);
     let asked = encode_query_extensions(inquiry::ORDER, names.clone());
-    let answered = inquiry::ask(shared, &live, &asked, names.len(), deadline)?;
+    let answered = inquiry::ask(shared, live, &asked, names.len(), deadline)?;
     let answered =
         answered.ok_or_else(|| format!("{} does not say what its extensions are", shared.route))?;
     Ok(answered.answers.iter().enumerate().filter_map(|(place, answer)| codes(place, answer)).collect())

@@ -143,13 +143,10 @@ impl BindingBridge {
         self.bridge.take_events().into_iter().map(BindingEvent::from).collect()
     }
 
-    /// Changes what may change while it runs; gives the reason back when that makes no sense, and nothing changes.
-    #[napi(catch_unwind)]
-    pub fn reconfigure(&self, options: BindingLiveOptions) -> Option<BindingError> {
-        let live = LiveOptions::clone(&self.bridge.live());
-        let changed = convert::live_options(options, live)
-            .and_then(|live| self.bridge.reconfigure(live).map_err(|error| BindingError::from(&error)));
-        changed.err()
+    /// Changes what may change while it runs; gives the reason back when that makes no sense, or can't be, and nothing changes.
+    #[napi(catch_unwind, ts_return_type = "Promise<BindingError | null>")]
+    pub fn reconfigure(&self, options: BindingLiveOptions) -> AsyncTask<Reconfigure> {
+        AsyncTask::new(Reconfigure { bridge: Arc::clone(&self.bridge), options: Some(options) })
     }
 
     /// The numbers of this moment.
@@ -219,6 +216,35 @@ impl Task for Look {
 
     fn resolve(&mut self, _env: Env, clients: Self::Output) -> napi::Result<Self::JsValue> {
         Ok(clients)
+    }
+}
+
+/// Another policy may begin with questions to the X server, so that runs on a thread of Node's pool.
+pub struct Reconfigure {
+    bridge: Arc<Bridge>,
+    options: Option<BindingLiveOptions>,
+}
+
+impl Reconfigure {
+    fn change(&mut self) -> Option<BindingError> {
+        let live = LiveOptions::clone(&self.bridge.live());
+        let changed = convert::live_options(self.options.take()?, live)
+            .and_then(|live| self.bridge.reconfigure(live).map_err(|error| BindingError::from(&error)));
+        changed.err()
+    }
+}
+
+impl Task for Reconfigure {
+    type Output = Option<BindingError>;
+    type JsValue = Option<BindingError>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        catch_unwind(AssertUnwindSafe(|| self.change()))
+            .map_err(|_| napi::Error::from_reason("the addon failed: changing the options panicked"))
+    }
+
+    fn resolve(&mut self, _env: Env, error: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(error)
     }
 }
 

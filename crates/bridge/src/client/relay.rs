@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use session::{Attach, Handshake, Next, Session, Source, Trace, Traced, Violation};
+use session::{Attach, Handshake, Next, Policy, Session, Source, Trace, Traced, Violation};
 use sys::peer::Peer;
 use sys::socket::{self, Outcome};
 use x11_wire::message::BAD_MATCH;
@@ -18,7 +18,7 @@ use x11_wire::setup::REPLY_HEADER;
 
 use super::End;
 use super::set_up::{Accepted, poll_fd};
-use crate::bridge::Shared;
+use crate::bridge::{Live, Shared};
 use crate::channel::{Channel, ChannelError};
 use crate::downlink::Downlink;
 use crate::events::{Event, Level};
@@ -58,6 +58,9 @@ const STOPPED: &str = "the bridge was stopped";
 pub(crate) struct Relay<'a> {
     shared: &'a Arc<Shared>,
     live: Arc<LiveOptions>,
+    /// What it may do now, and how often that has changed in the bridge's life.
+    policy: Option<Arc<Policy>>,
+    renewals: u64,
     client: u64,
     socket: Arc<OwnedFd>,
     channel: Box<dyn Channel>,
@@ -109,18 +112,20 @@ impl<'a> Relay<'a> {
         socket: OwnedFd,
         accepted: Accepted,
     ) -> Result<Self, Errno> {
-        let Accepted { order, channel, host_setup, descriptors, deadline, live, atoms, forerunner } =
+        let Accepted { order, channel, host_setup, descriptors, deadline, live, renewals, atoms, forerunner } =
             accepted;
         let mut session = Session::new(order, channel.carries(), live.offers(shared.fences));
+        session.stand_on(&shared.side);
         if let Some(policy) = &live.policy {
-            session.obey(policy, &shared.side, atoms);
+            session.obey(policy, atoms);
         }
-        let ids_watched = live.policy.is_some();
         session.client_descriptors(descriptors);
         let mut uplink = Uplink::new()?;
         uplink.put(&host_setup);
         Ok(Self {
             shared,
+            policy: live.policy.clone(),
+            renewals,
             live,
             client,
             socket: Arc::new(socket),
@@ -140,7 +145,7 @@ impl<'a> Relay<'a> {
             heard: false,
             refusal: None,
             stopping: false,
-            ids_watched,
+            ids_watched: true,
             at_rest: false,
             deadline: Some(deadline),
             reason: None,
@@ -301,6 +306,9 @@ impl<'a> Relay<'a> {
 
     /// Lets the session look at what was read, and sends what it passes.
     fn look(&mut self) {
+        if self.renewals != self.shared.renewals() {
+            self.renew();
+        }
         self.time_trace();
         self.next = self.uplink.look(&mut self.session);
         loop {
@@ -330,6 +338,16 @@ impl<'a> Relay<'a> {
         self.vitals.asked(self.session.awaiting());
         if self.uplink.is_ready() {
             self.send_up();
+        }
+    }
+
+    /// Takes on the policy that has come since.
+    fn renew(&mut self) {
+        self.tell();
+        let Live { renewals, renewal, .. } = self.shared.latest();
+        self.renewals = renewals;
+        if let Some(renewal) = renewal {
+            self.policy = renewal.put(&mut self.session);
         }
     }
 
@@ -584,7 +602,9 @@ impl<'a> Relay<'a> {
     /// Looks whether the server has closed the connection while the client reads too little to hear it: one that keeps
     /// sending never sleeps.
     fn look_for_end(&mut self) {
-        if !(self.downlink.is_ready() || self.client_full) {
+        // While there has been no policy, nobody asks whose an id is.
+        let asked = self.policy.is_some() || self.renewals > 0;
+        if !asked || !(self.downlink.is_ready() || self.client_full) {
             return;
         }
         let Some(end) = self.watched_end() else { return };
@@ -622,7 +642,7 @@ impl<'a> Relay<'a> {
     }
 
     fn tell(&mut self) {
-        if let Some(policy) = &self.live.policy {
+        if let Some(policy) = &self.policy {
             let (events, client) = (&self.shared.events, self.client);
             self.session.take_hits(|label, times| {
                 let rule = policy.label(label);

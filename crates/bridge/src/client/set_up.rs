@@ -15,7 +15,7 @@ use sys::socket::{self, Outcome};
 use x11_wire::ByteOrder;
 
 use super::atoms;
-use crate::bridge::Shared;
+use crate::bridge::{Live, Shared};
 use crate::channel::Channel;
 use crate::live::LiveOptions;
 
@@ -36,8 +36,9 @@ pub(crate) struct Accepted {
     pub(crate) atoms: Vec<u32>,
     /// The connection that asked for them, to be kept until the server has let the client in.
     pub(crate) forerunner: Option<Box<dyn Channel>>,
-    /// The options of the moment it connected.
+    /// The options of the moment it connected, and how often the policy had changed before.
     pub(crate) live: Arc<LiveOptions>,
+    pub(crate) renewals: u64,
 }
 
 /// A client that may not.
@@ -65,7 +66,7 @@ struct Asked {
 pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> Result<Accepted, Rejected> {
     let mut descriptors = vec![];
     let Asked { order, version } = read_set_up(shared, client, heard, &mut descriptors)?;
-    let live = shared.live();
+    let Live { options: live, renewals, .. } = shared.latest();
     let deadline = Instant::now() + live.host_timeout;
     let _ = set_socket_send_buffer_size(client, SEND_BUFFER_BYTES);
     let (channel, peer) = shared.route.open(live.host_timeout, shared.fences).map_err(|error| error.why)?;
@@ -75,7 +76,7 @@ pub(crate) fn accept(shared: &Shared, client: &OwnedFd, heard: &mut Vec<u8>) -> 
     let found = policy.map(|policy| atoms::look_up(shared, &live, policy, deadline)).transpose()?;
     let (atoms, forerunner) = found.flatten().map(|found| (found.atoms, found.channel)).unzip();
     let atoms = atoms.unwrap_or_default();
-    Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, forerunner, live })
+    Ok(Accepted { order, channel, host_setup, descriptors, deadline, atoms, forerunner, live, renewals })
 }
 
 /// Reads no byte more than the set-up has: what follows stays in the socket.

@@ -71,6 +71,7 @@ fn run() -> io::Result<Value> {
         "attach-fd" => descriptors::attach_fd(&stage),
         "create-segment" => descriptors::create_segment(&stage),
         "policy" => policy::policy(&stage),
+        "tightened" => policy::tightened::tightened(&stage),
         "picture" => picture::picture(&stage),
         "auth" => crowds::auth(&stage),
         "churn" => crowds::churn(&stage),

@@ -7,6 +7,7 @@ mod input;
 mod isolated;
 mod screen;
 mod state;
+pub(crate) mod tightened;
 mod windows;
 
 use std::io;
@@ -62,13 +63,7 @@ impl Outcome {
 }
 
 pub(crate) fn policy(stage: &Stage) -> io::Result<Value> {
-    let name = stage.options.value("victim", String::new())?;
-    let authority: String = stage.options.value("victim-xauthority", String::new())?;
-    let victim = if authority.is_empty() {
-        Display::find(&name)?
-    } else {
-        Display::find_with(&name, Some(Path::new(&authority)))?
-    };
+    let victim = victim_of(stage)?;
     let only = stage.options.value("only", String::new())?;
     let mut results = Map::new();
     let mut complaints = Map::new();
@@ -85,6 +80,16 @@ pub(crate) fn policy(stage: &Stage) -> io::Result<Value> {
         }
     }
     Ok(json!({ "attacks": results, "complaints": complaints }))
+}
+
+/// The server of the victim.
+fn victim_of(stage: &Stage) -> io::Result<Display> {
+    let name = stage.options.value("victim", String::new())?;
+    let authority: String = stage.options.value("victim-xauthority", String::new())?;
+    if authority.is_empty() {
+        return Display::find(&name);
+    }
+    Display::find_with(&name, Some(Path::new(&authority)))
 }
 
 impl Scene {
