@@ -33,7 +33,7 @@ const CREATE: u32 = 35;
 const SETUPMAPPING: u32 = 48;
 const REMOVEMAPPING: u32 = 49;
 
-/// A VMM that maps as QEMU does: it shares what it maps with the device before it answers.
+/// A VMM that maps as QEMU does: it shares what it maps with the device, and waits for its answer.
 struct Vmm {
     front_end: Mutex<Option<Frontend>>,
     mapped: Mutex<Sender<(u64, Option<SharedMap>)>>,

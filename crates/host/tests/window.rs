@@ -34,7 +34,7 @@ enum Asked {
 struct Vmm {
     asked: Mutex<Sender<Asked>>,
     refuses: AtomicBool,
-    /// Does what QEMU does before it answers: it tells the device of the new memory, and waits.
+    /// Tells the device of the new memory as QEMU does, and waits for its answer.
     tell: Mutex<Option<Tell>>,
     /// What it does behind an answer, before it takes the next request.
     behind: Mutex<Option<Behind>>,
