@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { finish, Running } from '../support/processes.js';
+import { eventually, finish, Running } from '../support/processes.js';
 import { clientEnv, overEveryChannel, type Stage } from './support/stage.js';
 
 const MEBIBYTES = 16;
@@ -27,10 +27,14 @@ async function assertCarried(stage: Stage, owner: Place, reader: Place): Promise
   const args = ['-quiet', '-verbose', '-selection', 'clipboard', '-loops', '1', '-in', source];
   await using copying = new Running('xclip', args, { env: placeEnv(stage, owner) });
   await copying.untilOutput(/Waiting for/, 'stderr');
-  const output = openSync(target, 'w');
-  const pasted = await finish('xclip', ['-selection', 'clipboard', '-out'], { env: placeEnv(stage, reader), stdio: ['ignore', output, 'pipe'] });
-  closeSync(output);
-  assert.equal(pasted.code, 0, pasted.stderr);
+  // xclip says that it waits before the server has heard so.
+  await eventually('the clipboard has something', async () => {
+    const output = openSync(target, 'w');
+    const { code, stderr } = await finish('xclip', ['-selection', 'clipboard', '-out'], { env: placeEnv(stage, reader), stdio: ['ignore', output, 'pipe'] });
+    closeSync(output);
+    assert.match(`${code} ${stderr}`, /^0 |target STRING not available/);
+    return code === 0;
+  });
   assert.equal(digest(target), digest(source));
   assert.equal((await copying.finished()).code, 0);
 }

@@ -128,6 +128,6 @@ export async function stopBridge({ command }: ServedBridge): Promise<void> {
 /** Nothing of the user's own settings, no session bus, no accessibility bus: what a client draws depends on the server alone. */
 export function clientEnv(display: string, xauthority: string | undefined, home: string): NodeJS.ProcessEnv {
   const { PATH } = process.env;
-  const own = { HOME: home, XDG_RUNTIME_DIR: home, LANG: 'C.UTF-8', TZ: 'UTC', NO_AT_BRIDGE: '1', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/dev/null', GDK_BACKEND: 'x11', QT_QPA_PLATFORM: 'xcb' };
+  const own = { HOME: home, TMPDIR: home, XDG_RUNTIME_DIR: home, LANG: 'C.UTF-8', TZ: 'UTC', NO_AT_BRIDGE: '1', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/dev/null', GDK_BACKEND: 'x11', QT_QPA_PLATFORM: 'xcb' };
   return { ...own, ...(PATH !== undefined && { PATH }), DISPLAY: display, ...(xauthority !== undefined && { XAUTHORITY: xauthority }) };
 }
