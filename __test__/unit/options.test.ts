@@ -72,7 +72,7 @@ describe('options', () => {
     ['channel', ['tcp:localhost:1', 'tcp:192.0.2.7:65535', 'tcp:[::1]:6000'], ['tcp:6000', 'tcp::1', 'tcp:h:0', 'tcp:h:65536', 'tcp:::1:6000', 'tcp:a b:1', 'tcp:a/b:1']],
     ['renderNode', ['/dev/dri/renderD129'], ['', 'renderD128', 1, '/a\0']],
     ['dri3', ['auto', 'on', 'off'], ['', 'yes', true]],
-    ['fences', ['auto', 'relay', 'off'], ['', 'shared', true]],
+    ['fences', ['auto', 'shared', 'relay', 'off'], ['', 'copied', true]],
     ['shm', ['auto', 'fd', 'hide'], ['', 'on', 1]],
     ['spin', ['auto', 'off', 1, 1000], [0, 1001, -1, 1.5, Number.NaN, Infinity, '10', 'on', true]],
     ['clientsMax', [1, 65536], [0, 65537, -1, 0.5, Number.NaN, '5', 'many']],

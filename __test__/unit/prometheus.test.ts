@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { prometheusText } from '../../dist/control/prometheus.js';
 import type { BridgeStatus } from '../../dist/control/protocol.js';
 
-const TOTALS = { bytesToHost: 1, bytesToClient: 2, requests: 3, replies: 4, events: 5, errors: 6, denied: 7, fdsToHost: 8, fdsToClient: 9, fdsDropped: 10, fencesRelayed: 11, fencesStale: 12, fencesGivenUp: 13 };
+const TOTALS = { bytesToHost: 1, bytesToClient: 2, requests: 3, replies: 4, events: 5, errors: 6, denied: 7, fdsToHost: 8, fdsToClient: 9, fdsDropped: 10, fencesShared: 14, fencesRelayed: 11, fencesCrowdedOut: 15, fencesStale: 12, fencesGivenUp: 13 };
 const STATUS: BridgeStatus = {
   version: '1.2',
   pid: 1,
@@ -41,7 +41,9 @@ describe("the figures in Prometheus' format", () => {
       'x11bridge_clients_total 12',
       'x11bridge_bytes_total{direction="to_host"} 1',
       'x11bridge_messages_total{kind="event"} 5',
+      'x11bridge_fences_shared_total 14',
       'x11bridge_fences_relayed_total 11',
+      'x11bridge_fences_crowded_out_total 15',
       'x11bridge_fences_stale_total 12',
       'x11bridge_fences_given_up_total 13',
       'x11bridge_queued_bytes{direction="to_host"} 12',

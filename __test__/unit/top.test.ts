@@ -5,7 +5,7 @@ import type { BridgeStatus } from '../../dist/control/protocol.js';
 import type { ClientStatus } from '../../dist/session/client-status.js';
 import type { Totals } from '../../dist/session/events.js';
 
-const NONE: Totals = { bytesToHost: 0, bytesToClient: 0, requests: 0, replies: 0, events: 0, errors: 0, denied: 0, fdsToHost: 0, fdsToClient: 0, fdsDropped: 0, fencesRelayed: 0, fencesStale: 0, fencesGivenUp: 0 };
+const NONE: Totals = { bytesToHost: 0, bytesToClient: 0, requests: 0, replies: 0, events: 0, errors: 0, denied: 0, fdsToHost: 0, fdsToClient: 0, fdsDropped: 0, fencesShared: 0, fencesRelayed: 0, fencesCrowdedOut: 0, fencesStale: 0, fencesGivenUp: 0 };
 
 function client(number: number, program: string, more: Partial<Totals> = {}): ClientStatus {
   return { client: number, program, ageMs: 1000 * number, totals: { ...NONE, ...more }, awaited: 0, queuedToHost: 0, queuedToClient: 0, roundTrips: [], roundTripMicros: 0 };

@@ -70,6 +70,11 @@ export class ServedBridge {
     return new ServedBridge(bridge, reporter, settings, reread, socket);
   }
 
+  /** How fences are to cross kernels. */
+  get fences(): ResolvedSettings['fences'] {
+    return this.settings.fences;
+  }
+
   /** What there is to see of it now. */
   async status(): Promise<BridgeStatus> {
     const { channel, channelReason } = this.bridge;

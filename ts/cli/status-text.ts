@@ -58,7 +58,7 @@ export function summary({ display, hostDisplay, channel, channelReason, pid, ver
     `x11bridge ${version}, pid ${pid}, up ${duration(ageMs)}; clients: ${count(clients)} now, ${count(clientsTotal)} in all, ${count(clientsRefused)} refused, ${count(panics)} lost to faults`,
     `${bytes(totals.bytesToHost)} to the server, ${bytes(totals.bytesToClient)} to clients; ${count(totals.requests)} requests, ${count(totals.replies)} replies, ${count(totals.events)} events, ${count(totals.errors)} errors, ${count(totals.denied)} denied`,
     `descriptors: ${count(totals.fdsToHost)} to the server, ${count(totals.fdsToClient)} to clients, ${count(totals.fdsDropped)} dropped`,
-    `fences: ${count(totals.fencesRelayed)} relayed, ${count(totals.fencesStale)} triggers too late, ${count(totals.fencesGivenUp)} given up${stats.fenceWatcher === undefined ? '' : `; watched by ${stats.fenceWatcher}`}`,
+    `fences: ${count(totals.fencesShared)} shared, ${count(totals.fencesRelayed)} relayed${totals.fencesCrowdedOut > 0 ? ` (${count(totals.fencesCrowdedOut)} as /dev/shm had no more room to share)` : ''}, ${count(totals.fencesStale)} triggers too late, ${count(totals.fencesGivenUp)} given up${stats.fenceWatcher === undefined ? '' : `; watched by ${stats.fenceWatcher}`}`,
   ];
 }
 

@@ -42,8 +42,8 @@ export interface BridgeOptions {
   renderNode?: string;
   /** Whether clients are offered DRI3: `auto`, the default, where the channel carries buffers; `on` makes it a condition of the start. */
   dri3?: 'auto' | 'on' | 'off';
-  /** How DRI3's fences reach an X server on another kernel: `auto`, the default, relayed where the host half can; `relay` on `loopback` too; `off` not at all, so that DRI3 is hidden. */
-  fences?: 'auto' | 'relay' | 'off';
+  /** How DRI3's fences reach an X server on another kernel: `auto`, the default, shared where they lie in memory of both, else relayed where the host half can; `shared` never relayed; `relay` always, on `loopback` too; `off` not at all, so that DRI3 is hidden. */
+  fences?: 'auto' | 'shared' | 'relay' | 'off';
   /** How much of MIT-SHM clients are offered where the channel carries descriptors: `auto`, the default, all but pixmaps in segments; `fd` only segments by descriptor, and pixmaps in them; `hide` nothing. */
   shm?: 'auto' | 'fd' | 'hide';
   /**
@@ -82,7 +82,7 @@ export interface BridgeConfig {
   readonly channel: ChannelOption;
   readonly renderNode: string | undefined;
   readonly dri3: 'auto' | 'on' | 'off';
-  readonly fences: 'auto' | 'relay' | 'off';
+  readonly fences: 'auto' | 'shared' | 'relay' | 'off';
   readonly shm: 'auto' | 'fd' | 'hide';
   /** a preset, a path or a name; undefined: `open` */
   readonly policy: string | undefined;

@@ -17,8 +17,11 @@ export interface Totals {
   readonly fdsToHost: number;
   readonly fdsToClient: number;
   readonly fdsDropped: number;
-  /** Fences that were relayed to another kernel, their triggers that came too late to mean anything, and those that were triggered because nobody could say any more when to. */
+  /** Fences in memory that both kernels map, those that were relayed to another kernel, and those of the latter that were because there was no such memory left. */
+  readonly fencesShared: number;
   readonly fencesRelayed: number;
+  readonly fencesCrowdedOut: number;
+  /** Triggers of relayed fences that came too late to mean anything, and fences that were triggered because nobody could say any more when to. */
   readonly fencesStale: number;
   readonly fencesGivenUp: number;
 }
@@ -95,7 +98,9 @@ const NO_TOTALS: BindingTotals = {
   fdsToHost: 0,
   fdsToClient: 0,
   fdsDropped: 0,
+  fencesShared: 0,
   fencesRelayed: 0,
+  fencesCrowdedOut: 0,
   fencesStale: 0,
   fencesGivenUp: 0,
 };

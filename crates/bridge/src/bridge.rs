@@ -254,6 +254,12 @@ impl Bridge {
             let why = format!("the way to {route} relays no fences; leave fences at auto");
             return Err(Error::InvalidOption { why });
         }
+        if options.fences == FenceChoice::Shared && !route.can_share_fences() {
+            let why = format!(
+                "this machine's /dev/shm is not shared with {route}, so no fence can be; leave fences at auto"
+            );
+            return Err(Error::InvalidOption { why });
+        }
         let local = route.display().filter(|display| display.target == Target::Local);
         let listener = match options.socket.clone() {
             Some(path) => Listener::at(path)?,

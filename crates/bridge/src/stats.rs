@@ -1,7 +1,7 @@
 //! Counters: each client's own, read by others while it runs, and the sums.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use session::Counters;
 
@@ -35,7 +35,9 @@ impl Totals {
         sum.descriptors_to_client += more.descriptors_to_client;
         sum.descriptors_dropped += more.descriptors_dropped;
         let (sum, more) = (&mut self.fences, &other.fences);
+        sum.shared += more.shared;
         sum.relayed += more.relayed;
+        sum.crowded_out += more.crowded_out;
         sum.stale += more.stale;
         sum.given_up += more.given_up;
     }
@@ -65,6 +67,8 @@ pub(crate) struct Meter {
     pub(crate) clients_total: AtomicU64,
     pub(crate) clients_refused: AtomicU64,
     pub(crate) panics: AtomicU64,
+    /// Whether somebody was told that fences had to be relayed for want of shared memory.
+    crowd_told: AtomicBool,
     sums: Mutex<Totals>,
 }
 
@@ -77,6 +81,12 @@ impl Meter {
         let mut sums = self.sums.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         sums.add(&difference(&now, before));
         *before = now;
+    }
+
+    /// Whether fences had to be relayed for want of shared memory, and nobody was told yet.
+    pub(crate) fn is_newly_crowded(&self, now: &Totals) -> bool {
+        // Relaxed: nothing else follows from it.
+        now.fences.crowded_out > 0 && !self.crowd_told.swap(true, Relaxed)
     }
 
     pub(crate) fn stats(&self, clients: u64, round_trips: RoundTrips) -> Stats {
@@ -107,7 +117,9 @@ fn difference(now: &Totals, before: &Totals) -> Totals {
             descriptors_dropped: n.descriptors_dropped - b.descriptors_dropped,
         },
         fences: FenceTotals {
+            shared: now.fences.shared - before.fences.shared,
             relayed: now.fences.relayed - before.fences.relayed,
+            crowded_out: now.fences.crowded_out - before.fences.crowded_out,
             stale: now.fences.stale - before.fences.stale,
             given_up: now.fences.given_up - before.fences.given_up,
         },
@@ -127,5 +139,15 @@ mod tests {
         }
         meter.tell(&mut other, Totals { bytes_to_host: 5, ..Totals::default() });
         assert_eq!(meter.stats(2, RoundTrips::default()).totals.bytes_to_host, 30);
+    }
+
+    #[test]
+    fn a_crowd_is_told_of_once() {
+        let meter = Meter::default();
+        let crowded = |crowded_out| {
+            let fences = FenceTotals { crowded_out, relayed: 7, ..FenceTotals::default() };
+            meter.is_newly_crowded(&Totals { fences, ..Totals::default() })
+        };
+        assert_eq!([0, 1, 1, 2].map(crowded), [false, true, false, false]);
     }
 }

@@ -130,11 +130,6 @@ impl Resources {
         if self.futexes.insert(id) { Ok(()) } else { Err(Errno::EXIST) }
     }
 
-    /// Whether there is such a futex.
-    pub(crate) fn has_futex(&self, id: u32) -> bool {
-        self.futexes.contains(&id)
-    }
-
     /// Forgets a futex; whether there was one.
     pub(crate) fn remove_futex(&mut self, id: u32) -> bool {
         self.futexes.remove(&id)
@@ -228,7 +223,7 @@ mod tests {
         assert_eq!(resources.add_futex(1), Err(Errno::EXIST));
         assert_eq!(resources.add_futex(0), Ok(()));
         assert_eq!(resources.add_futex(5000), Err(Errno::NOSPC));
-        assert!(resources.has_futex(7) && resources.remove_futex(7));
-        assert!(!resources.has_futex(7) && !resources.remove_futex(7));
+        assert!(resources.remove_futex(7));
+        assert!(!resources.remove_futex(7));
     }
 }

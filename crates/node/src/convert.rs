@@ -33,7 +33,7 @@ pub(crate) fn options(options: BindingOptions) -> Result<Options, BindingError> 
     out.channel = channel;
     if let Some(name) = options.fences {
         out.fences = FenceChoice::parse(&name).ok_or_else(|| {
-            invalid(format!("{:?} is no choice for fences; choose auto, relay or off", short(&name)))
+            invalid(format!("{:?} is no choice for fences; choose auto, shared, relay or off", short(&name)))
         })?;
     }
     out.live = live_options(options.live, LiveOptions::default())?;
@@ -159,7 +159,9 @@ impl From<Totals> for BindingTotals {
             fds_to_host: number(session.descriptors_to_host),
             fds_to_client: number(session.descriptors_to_client),
             fds_dropped: number(session.descriptors_dropped),
+            fences_shared: number(totals.fences.shared),
             fences_relayed: number(totals.fences.relayed),
+            fences_crowded_out: number(totals.fences.crowded_out),
             fences_stale: number(totals.fences.stale),
             fences_given_up: number(totals.fences.given_up),
         }

@@ -98,8 +98,12 @@ pub struct BindingTotals {
     pub fds_to_client: i64,
     /// Descriptors that were closed because nothing claimed or carries them.
     pub fds_dropped: i64,
+    /// Fences in memory that both kernels map.
+    pub fences_shared: i64,
     /// Fences that were relayed.
     pub fences_relayed: i64,
+    /// Those of them that were because there was no such memory left.
+    pub fences_crowded_out: i64,
     /// Triggers of them that came too late to mean anything.
     pub fences_stale: i64,
     /// Fences that were triggered because nobody could say any more when to.

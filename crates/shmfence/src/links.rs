@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::fence::Fence;
 use crate::relay::{self, Relay};
 use crate::watcher::{Purpose, Report, Watch, Watcher};
-use crate::word::{ALL_BUT_WATCHERS, TRIGGERED, Word};
+use crate::word::{ALL_BUT_WATCHERS, SLEEPING, TRIGGERED, Word};
 
 /// What the two sides of a link tell each other about one fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +58,10 @@ pub struct Links {
 /// What is counted over all fences of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Links there ever were.
-    pub links: u64,
+    /// Shared links there ever were.
+    pub shared: u64,
+    /// Relays there ever were.
+    pub relayed: u64,
     /// Triggers of the other side that came too late to mean anything.
     pub stale: u64,
     /// Fences that were triggered because nobody could say any more when to.
@@ -139,7 +141,10 @@ impl Links {
     }
 
     fn insert(&mut self, id: u32, link: Link) {
-        self.stats.links += 1;
+        match &link {
+            Link::Shared { .. } => self.stats.shared += 1,
+            Link::Relay { .. } => self.stats.relayed += 1,
+        }
         self.by_id.insert(id, link);
     }
 
@@ -226,14 +231,24 @@ impl Links {
         self.by_id.contains_key(&id)
     }
 
-    /// Triggers the pages of all relays, whose links stay: triggers of the other side can't get here at the moment, and
-    /// somebody may wait for one.
-    pub fn relieve(&mut self) {
+    /// What the other side tells can't get here at the moment, and somebody may wait for it. So the pages of all relays are
+    /// triggered; of shared fences only the sleepers are woken, who look for themselves. All links stay. Whether somebody still
+    /// sleeps on a shared fence, so that it is to be called again soon.
+    pub fn relieve(&mut self) -> bool {
+        let mut somebody_sleeps = false;
         for link in self.by_id.values_mut() {
-            if let Link::Relay { relay, .. } = link {
-                self.stats.given_up += u64::from(relay.give_up().unwrap_or(false));
+            match link {
+                Link::Relay { relay, .. } => {
+                    self.stats.given_up += u64::from(relay.give_up().unwrap_or(false));
+                }
+                // A page that is gone has no sleepers.
+                Link::Shared { fence, .. } => {
+                    somebody_sleeps |= fence.is(SLEEPING).unwrap_or(false);
+                    let _ = fence.wake(ALL_BUT_WATCHERS);
+                }
             }
         }
+        somebody_sleeps
     }
 
     /// How many fences are linked.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::links::Event;
+use crate::links::{Event, Message};
 
 /// Events with their fences' ids, in order. The owner's packets look at one flag, and take no lock while it is down.
 pub struct Outbox {
@@ -25,9 +25,13 @@ impl Outbox {
         Self { events: Mutex::default(), waits: AtomicBool::new(false), notify: Box::new(notify) }
     }
 
-    /// Puts an event in.
+    /// Puts an event in. A signal of a fence whose last one still waits is the same: it will be sent later than both
+    /// wakes. So what waits is bounded by the number of fences, however slow its taker and however busy a client.
     pub fn put(&self, id: u32, event: Event) {
         let mut events = self.lock();
+        if event == Event::Send(Message::Signal) && events.contains(&(id, event)) {
+            return;
+        }
         events.push((id, event));
         // Under the lock, so that whoever finds the flag down afterwards finds no event either.
         let waited = self.waits.swap(true, Ordering::Release);

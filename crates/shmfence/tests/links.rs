@@ -239,7 +239,7 @@ fn what_is_not_linked_any_more_is_let_pass() {
         assert_eq!(links.reset(id), Ok((false, None)));
         assert_eq!(links.receive(id, Message::Signal), Ok(None));
     }
-    assert_eq!((links.len(), links.stats().links), (0, 2));
+    assert_eq!((links.len(), links.stats().shared, links.stats().relayed), (0, 1, 1));
 }
 
 /// A fence as one of two kernels has it: its sleepers and wakes have only the bits of that kernel.

@@ -5,8 +5,14 @@
  *   fences present N     N cycles of Present with an idle fence; prints "cycles N"
  *   fences trigger N     the same with SYNC's TriggerFence
  *   fences signals N     as present, with a signal every quarter of a millisecond
+ *   fences alone N       N triggers and resets that nobody waits for; prints "ready" and waits for a line before them
+ *
+ * With a folder behind N the fence lies there, in a file as the library makes it by XSHMFENCE_NO_MEMFD, which only its version
+ * 1.3.3 knows. A thread looks whether the word is ever another than a fence's.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,6 +84,56 @@ static void await(struct xshmfence *fence)
         fail("awake, and not triggered");
 }
 
+/* Looks at the word past the library. */
+static void *check(void *fence)
+{
+    for (;;) {
+        int32_t value = __atomic_load_n((int32_t *)fence, __ATOMIC_ACQUIRE);
+        if (value < -1 || value > 1) {
+            fprintf(stderr, "fences: the word is %d\n", value);
+            exit(1);
+        }
+        usleep(100);
+    }
+    return NULL;
+}
+
+static void start_checker(struct xshmfence *fence)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, check, fence) != 0)
+        fail("no thread");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void alone(struct xshmfence *fence, long cycles)
+{
+    xcb_get_input_focus_cookie_t cookie = xcb_get_input_focus(connection);
+    free(xcb_get_input_focus_reply(connection, cookie, NULL));
+    puts("ready");
+    fflush(stdout);
+    getchar();
+    for (long cycle = 0; cycle < cycles; cycle++) {
+        xshmfence_trigger(fence);
+        xshmfence_reset(fence);
+    }
+    printf("cycles %ld\n", cycles);
+    fflush(stdout);
+    getchar();
+}
+
+/* As xshmfence_alloc_shm does it: without a name, and only as long as the word. */
+static int alloc_in(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0666);
+    if (fd >= 0 && ftruncate(fd, sizeof(int32_t)) != 0)
+        fail("the file of the fence can't be made longer");
+    return fd;
+}
+
 /* Events are of no interest, but must not pile up; an error is one of ours. */
 static void drain(void)
 {
@@ -104,8 +160,8 @@ int main(int argc, char **argv)
     long cycles;
     int fd, by_trigger;
 
-    if (argc != 3)
-        fail("present|trigger|signals N");
+    if (argc != 3 && argc != 4)
+        fail("present|trigger|signals|alone N [FOLDER]");
     by_trigger = !strcmp(argv[1], "trigger");
     cycles = atol(argv[2]);
     connection = xcb_connect(NULL, NULL);
@@ -119,7 +175,7 @@ int main(int argc, char **argv)
     pixmap = xcb_generate_id(connection);
     xcb_create_pixmap(connection, screen->root_depth, pixmap, window, SIDE, SIDE);
 
-    fd = xshmfence_alloc_shm();
+    fd = argc == 4 ? alloc_in(argv[3]) : xshmfence_alloc_shm();
     fence = fd < 0 ? NULL : xshmfence_map_shm(fd);
     if (fence == NULL)
         fail("no fence");
@@ -128,6 +184,11 @@ int main(int argc, char **argv)
         uint32_t words[4] = { 0, window, name, 0 };
         send_request(&dri3, FENCE_FROM_FD, words, sizeof(words), &fd, 1);
     }
+    if (!strcmp(argv[1], "alone")) {
+        alone(fence, cycles);
+        return 0;
+    }
+    start_checker(fence);
     if (!strcmp(argv[1], "signals"))
         start_signals();
     for (long cycle = 0; cycle < cycles; cycle++) {

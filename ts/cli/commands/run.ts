@@ -1,6 +1,7 @@
 // `x11bridge run`: a bridge for the life of one child.
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { fenceEnv } from '../../session/fence-env.js';
 import type { Invocation } from '../invocation.js';
 import { ServedBridge } from '../served-bridge.js';
 import { exitCodeOfSignal, onSignals } from '../signals.js';
@@ -19,7 +20,8 @@ export async function run(command: readonly string[], invocation: Invocation): P
       // Not awaited: a signal must find the child.
       void served.openControl();
       served.reporter.ready(served.bridge);
-      const env = { ...process.env, ...served.bridge.env };
+      // Its user's own word on where fences lie comes first.
+      const env = { ...fenceEnv(served.bridge.channel, served.fences), ...process.env, ...served.bridge.env };
       const code = await runChild(command, env, (started) => {
         child = started;
       });

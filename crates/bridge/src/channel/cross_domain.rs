@@ -16,7 +16,8 @@ use sys::SharedMap;
 use sys::socket::{DESCRIPTORS_MAX, Outcome};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
-use super::fences::{FenceChoice, FenceTotals, Fences};
+use super::fence_memory::{FenceChoice, FenceMemory};
+use super::fences::{FenceTotals, Fences};
 use super::liveness::Liveness;
 use super::memory::image_memory;
 use super::offer::Offer;
@@ -64,6 +65,16 @@ pub trait Driver {
     /// Whether the host runs on another kernel than the clients, so that what sleeps on memory here is not woken there.
     fn crosses_kernels(&self) -> bool {
         true
+    }
+
+    /// In whose memory a client's fence lies, and the host's name for it.
+    fn fence_memory(&self, _file: BorrowedFd<'_>) -> FenceMemory {
+        FenceMemory::Own
+    }
+
+    /// Whether there can be fences whose memory is the host's, too.
+    fn shares_fences(&self) -> bool {
+        false
     }
 
     /// Which descriptors the next three can do.
@@ -135,6 +146,8 @@ pub struct CrossDomain<D> {
     carries: Carries,
     /// The client's fences, from the first on that is linked.
     fences: Option<Fences>,
+    fence_choice: FenceChoice,
+    relays_fences: bool,
     /// What of the ring's message has not been taken yet. While it is empty, a POLL is outstanding.
     unread: Range<usize>,
     /// What of the uplink is submitted and not done: offsets into its memory.
@@ -170,11 +183,14 @@ impl<D: Driver> CrossDomain<D> {
         let (channel_ring_id, ring) = driver.create_blob(offer.ring_bytes)?;
         let init = offer.init(query_ring_id, channel_ring_id);
         driver.execbuffer(&init.encode().map_err(misbehaved)?, None)?;
-        let carries = Carries { fences: offer.fences(fences, driver.crosses_kernels()), ..driver.carries() };
+        let linked = offer.fences(fences, driver.crosses_kernels(), driver.shares_fences());
+        let carries = Carries { fences: linked, ..driver.carries() };
         let mut channel = Self {
             driver,
             carries,
             fences: None,
+            fence_choice: fences,
+            relays_fences: offer.relays_fences,
             // What is sent and received here is the same for libkrun and rutabaga.
             dialect: offer.dialect.unwrap_or(Dialect::Libkrun),
             ring,
@@ -325,7 +341,11 @@ impl<D: Driver> CrossDomain<D> {
         self.liveness.heard();
         // Other hosts carry out all that comes before a POLL before they look at it.
         let ours = self.dialect == Dialect::X11Bridge;
-        self.driver.sends_done(if ours { sends_done(&head) } else { self.sends_polled });
+        let done = if ours { sends_done(&head) } else { self.sends_polled };
+        self.driver.sends_done(done);
+        if let Some(fences) = &mut self.fences {
+            fences.sends_done(done);
+        }
         let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
         match message {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
@@ -347,6 +367,11 @@ impl<D: Driver> CrossDomain<D> {
             Message::Fence(command) => {
                 if let Some(fences) = &mut self.fences {
                     fences.receive(command);
+                }
+            }
+            Message::FutexSignal { id } => {
+                if let Some(fences) = &mut self.fences {
+                    fences.wake(id);
                 }
             }
             // Nothing that this bridge asked for.
@@ -387,7 +412,9 @@ impl<D: Driver> Channel for CrossDomain<D> {
         if self.fences.is_none() {
             self.fences = Some(Fences::new().map_err(|_| BAD_ALLOC)?);
         }
-        self.fences.as_mut().map_or(Err(BAD_MATCH), |fences| fences.link(id, file))
+        let memory = self.driver.fence_memory(file).within(self.fence_choice, self.relays_fences);
+        let next = self.sends.wrapping_add(1);
+        self.fences.as_mut().map_or(Err(BAD_MATCH), |fences| fences.link(id, file, memory, next))
     }
 
     fn reset_fence(&mut self, id: u32) -> bool {
@@ -406,10 +433,8 @@ impl<D: Driver> Channel for CrossDomain<D> {
         }
     }
 
-    fn relieve_fences(&mut self) {
-        if let Some(fences) = &mut self.fences {
-            fences.relieve();
-        }
+    fn relieve_fences(&mut self) -> bool {
+        self.fences.as_mut().is_some_and(Fences::relieve)
     }
 
     fn fence_totals(&self) -> FenceTotals {

@@ -1,47 +1,30 @@
-//! The client's ends of fences that a cross-domain channel relays.
+//! The client's ends of fences that a cross-domain channel carries.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
-use cross_domain::encode_futex_destroy;
+use cross_domain::{ExportedFile, FutexNew, encode_futex_destroy, encode_futex_signal};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 use session::FenceAction;
 use shmfence::links::{Event, Message};
 use shmfence::{Error, Fence, Links, Outbox, Watcher, relay};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
 use super::Interest;
+use super::fence_memory::FenceMemory;
 use crate::bell::Bell;
-
-/// How fences cross kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FenceChoice {
-    /// As descriptors where client and server share a kernel; else relayed, where the host can; else DRI3 is hidden.
-    Auto,
-    /// Relayed wherever the host can; else DRI3 is hidden.
-    Relay,
-    /// Not at all: DRI3 is hidden.
-    Off,
-}
-
-impl FenceChoice {
-    /// Understands a name as users write it.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "auto" => Some(Self::Auto),
-            "relay" => Some(Self::Relay),
-            "off" => Some(Self::Off),
-            _ => None,
-        }
-    }
-}
 
 /// What became of a client's fences, or of all clients'.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FenceTotals {
+    /// Fences in memory that both kernels map.
+    pub shared: u64,
     /// Fences that were relayed.
     pub relayed: u64,
+    /// Those of them that were relayed because there was no room left in the memory that both kernels map.
+    pub crowded_out: u64,
     /// Triggers that came too late to mean anything.
     pub stale: u64,
     /// Fences that were triggered because nobody could say any more when to.
@@ -56,6 +39,10 @@ pub(super) struct Fences {
     bell: Arc<Bell>,
     /// Commands that the host has not taken yet, in order.
     commands: Vec<u8>,
+    /// Files whose names the host has not followed yet, with the number of the SEND by which it has: a name holds as long as
+    /// its file is open.
+    named: Vec<(OwnedFd, u32)>,
+    crowded_out: u64,
 }
 
 impl Fences {
@@ -66,18 +53,63 @@ impl Fences {
         let outbox = Arc::new(Outbox::new(move || rung.ring()));
         let put = Arc::clone(&outbox);
         let links = Links::new(Watcher::shared()?, move |id, event| put.put(id, event));
-        Ok(Self { links, outbox, bell, commands: vec![] })
+        Ok(Self { links, outbox, bell, commands: vec![], named: vec![], crowded_out: 0 })
     }
 
-    /// Links a client's file; else the X11 error that a server would answer.
-    pub(super) fn link(&mut self, id: u32, file: BorrowedFd<'_>) -> Result<(), u8> {
-        let triggered = Fence::open(file).and_then(|fence| self.links.add_client(id, fence));
-        let triggered = triggered.map_err(|error| match error {
+    /// Links a client's file by the memory that it is in; else the X11 error that a server would answer. `send` is the number
+    /// of the next SEND.
+    pub(super) fn link(
+        &mut self,
+        id: u32,
+        file: BorrowedFd<'_>,
+        memory: FenceMemory,
+        send: u32,
+    ) -> Result<(), u8> {
+        let linked = match memory {
+            FenceMemory::Shared { device, name } => self.share(id, file, device, name, send),
+            FenceMemory::Unshared { device, crowded_out } => {
+                let linked = Fence::open_on(file, device).and_then(|fence| self.relay(id, fence));
+                linked.inspect(|()| self.crowded_out += u64::from(crowded_out))
+            }
+            FenceMemory::Own => Fence::open(file).and_then(|fence| self.relay(id, fence)),
+            FenceMemory::Unlinkable => return Err(BAD_MATCH),
+        };
+        linked.map_err(|error| match error {
             Error::Os { .. } => BAD_ALLOC,
             _ => BAD_MATCH,
+        })
+    }
+
+    fn share(
+        &mut self,
+        id: u32,
+        file: BorrowedFd<'_>,
+        device: u64,
+        name: ExportedFile,
+        send: u32,
+    ) -> Result<(), Error> {
+        let fence = Fence::open_on(file, device)?;
+        let kept = file.try_clone_to_owned();
+        let kept = kept.map_err(|error| Error::Os {
+            op: "keeping the file of a fence open",
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::MFILE),
         })?;
+        self.links.add_shared(id, fence)?;
+        self.named.push((kept, send));
+        self.commands.extend(FutexNew { file: name, id }.encode());
+        Ok(())
+    }
+
+    fn relay(&mut self, id: u32, fence: Fence) -> Result<(), Error> {
+        let triggered = self.links.add_client(id, fence)?;
         self.put(FenceCommand::New { id, triggered });
         Ok(())
+    }
+
+    /// Notes that the host has carried out all SENDs up to this number.
+    pub(super) fn sends_done(&mut self, last: u32) {
+        let is_done = |send: u32| last.wrapping_sub(send) < u32::MAX / 2;
+        self.named.retain(|(_, send)| !is_done(*send));
     }
 
     /// Does what a client's request asks for, before it passes.
@@ -104,7 +136,13 @@ impl Fences {
         is_done
     }
 
-    /// Takes what the host says of a fence.
+    /// The host says that somebody was woken there who shares the fence.
+    pub(super) fn wake(&mut self, id: u32) {
+        let answer = self.links.receive(id, Message::Signal);
+        self.tell(id, answer);
+    }
+
+    /// Takes what the host says of a fence that is relayed.
     pub(super) fn receive(&mut self, command: FenceCommand) {
         if let FenceCommand::Trigger { id, epoch } = command {
             let message = Message::Relay(relay::Message::Trigger { epoch });
@@ -113,10 +151,18 @@ impl Fences {
         }
     }
 
-    /// The commands that the host has to take next, with what the watcher has seen.
+    /// The commands that the host has to take next, with what the watcher has seen; that waits while there are others, so that
+    /// it is never more than one event for each fence.
     pub(super) fn commands(&mut self) -> &[u8] {
         self.bell.hear();
+        if !self.commands.is_empty() {
+            return &self.commands;
+        }
         for (id, event) in self.outbox.take() {
+            // The watcher may have spoken of a fence whose link has ended since.
+            if !self.links.has(id) {
+                continue;
+            }
             match event {
                 Event::Send(message) => self.tell(id, Ok(Some(message))),
                 Event::Broken(error) => self.tell(id, Err(error)),
@@ -140,14 +186,20 @@ impl Fences {
         self.links.give_up_all();
     }
 
-    /// The client takes no bytes, and what the host says of fences waits behind them.
-    pub(super) fn relieve(&mut self) {
-        self.links.relieve();
+    /// The client takes no bytes, and what the host says of fences waits behind them. Whether to call it again soon.
+    pub(super) fn relieve(&mut self) -> bool {
+        self.links.relieve()
     }
 
     pub(super) fn totals(&self) -> FenceTotals {
         let stats = self.links.stats();
-        FenceTotals { relayed: stats.links, stale: stats.stale, given_up: stats.given_up }
+        FenceTotals {
+            shared: stats.shared,
+            relayed: stats.relayed,
+            crowded_out: self.crowded_out,
+            stale: stats.stale,
+            given_up: stats.given_up,
+        }
     }
 
     fn before(&mut self, id: u32, look: impl FnOnce(&mut Links, u32) -> Result<Option<Message>, Error>) {
@@ -170,8 +222,8 @@ impl Fences {
             Ok(Some(Message::Relay(relay::Message::Reset { epoch }))) => {
                 self.put(FenceCommand::Reset { id, epoch });
             }
-            // No link here is shared.
-            Ok(Some(Message::Signal) | None) => {}
+            Ok(Some(Message::Signal)) => self.commands.extend(encode_futex_signal(id)),
+            Ok(None) => {}
             // The client has truncated its file, or writes what no fence holds.
             Err(_) => self.end(id, Links::give_up),
         }
@@ -185,5 +237,146 @@ impl Fences {
 impl Drop for Fences {
     fn drop(&mut self) {
         self.give_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+    use std::time::{Duration, Instant};
+
+    use shmfence::Word;
+    use shmfence::word::{RESET, SLEEPING, TRIGGERED};
+
+    const ID: u32 = 0x4000_0000;
+    const NAME: ExportedFile = ExportedFile { fs_id: 1, handle: 77 };
+    const HANG_GUARD: Duration = Duration::from_secs(60);
+
+    /// As if a memfd were memory of the host's, too.
+    fn shared(file: BorrowedFd<'_>) -> FenceMemory {
+        FenceMemory::Shared { device: rustix::fs::fstat(file).unwrap().st_dev, name: NAME }
+    }
+
+    fn linked() -> (Fences, Fence, OwnedFd) {
+        let (mut fences, (fence, file)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
+        fences.link(ID, file.as_fd(), shared(file.as_fd()), 8).unwrap();
+        assert_eq!(commands(&mut fences), FutexNew { file: NAME, id: ID }.encode());
+        (fences, fence, file)
+    }
+
+    /// Takes them as the host does.
+    fn commands(fences: &mut Fences) -> Vec<u8> {
+        let commands = fences.commands().to_vec();
+        fences.submitted(commands.len());
+        commands
+    }
+
+    /// The next that there are.
+    fn awaited(fences: &mut Fences) -> Vec<u8> {
+        let start = Instant::now();
+        loop {
+            let commands = commands(fences);
+            if !commands.is_empty() {
+                return commands;
+            }
+            assert!(start.elapsed() < HANG_GUARD);
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_client_that_triggers_a_shared_fence_has_its_sleepers_woken_on_the_host() {
+        let (mut fences, client, _file) = linked();
+        client.compare_exchange(RESET, SLEEPING).unwrap();
+        client.trigger().unwrap();
+        assert_eq!(awaited(&mut fences), encode_futex_signal(ID));
+        let totals = fences.totals();
+        assert_eq!((totals.shared, totals.relayed, totals.given_up), (1, 0, 0));
+    }
+
+    #[test]
+    fn what_the_watcher_says_waits_while_the_host_takes_nothing_and_is_one_for_each_fence() {
+        let (mut fences, client, file) = linked();
+        fences.link(ID + 1, file.as_fd(), shared(file.as_fd()), 8).unwrap();
+        for _ in 0..100 {
+            client.compare_exchange(RESET, SLEEPING).unwrap();
+            client.trigger().unwrap();
+            client.reset().unwrap();
+            assert_eq!(fences.commands(), FutexNew { file: NAME, id: ID + 1 }.encode());
+        }
+        client.compare_exchange(RESET, SLEEPING).unwrap();
+        client.trigger().unwrap();
+        fences.submitted(usize::MAX);
+        assert!(awaited(&mut fences).len() <= 2 * encode_futex_signal(ID).len());
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_fence_that_was_destroyed() {
+        let (mut fences, client, _file) = linked();
+        client.compare_exchange(RESET, SLEEPING).unwrap();
+        client.trigger().unwrap();
+        let start = Instant::now();
+        while fences.outbox.is_empty() {
+            assert!(start.elapsed() < HANG_GUARD);
+            std::thread::yield_now();
+        }
+        fences.act(FenceAction::Destroyed { id: ID });
+        fences.act(FenceAction::Destroyed { id: ID });
+        fences.wake(ID);
+        assert_eq!(commands(&mut fences), encode_futex_destroy(ID));
+        assert_eq!(commands(&mut fences), []);
+    }
+
+    #[test]
+    fn a_file_stays_open_until_the_host_has_followed_its_name() {
+        let (mut fences, _client, _file) = linked();
+        fences.sends_done(7);
+        assert_eq!(fences.named.len(), 1);
+        fences.sends_done(9);
+        assert!(fences.named.is_empty());
+    }
+
+    #[test]
+    fn who_sleeps_on_a_shared_fence_of_a_lost_host_is_let_go() {
+        let (mut fences, client, _file) = linked();
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| client.wait(Some(HANG_GUARD)));
+            fences.give_up();
+            assert_eq!(sleeper.join().unwrap(), Ok(true));
+        });
+        assert_eq!(fences.totals().given_up, 1);
+    }
+
+    #[test]
+    fn who_must_take_nothing_from_the_host_is_woken_and_not_triggered() {
+        let (mut fences, client, _file) = linked();
+        client.compare_exchange(RESET, SLEEPING).unwrap();
+        assert!(fences.relieve(), "somebody sleeps");
+        assert_eq!(client.value(), Ok(SLEEPING));
+        // The step alone, as the server makes it.
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| client.wait(Some(HANG_GUARD)));
+            client.compare_exchange(SLEEPING, TRIGGERED).unwrap();
+            while !sleeper.is_finished() {
+                fences.relieve();
+            }
+            assert_eq!(sleeper.join().unwrap(), Ok(true));
+        });
+        assert!(!fences.relieve());
+    }
+
+    #[test]
+    fn fences_that_are_crowded_out_are_relayed_and_counted() {
+        let (mut fences, (_fence, file)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
+        let device = rustix::fs::fstat(&file).unwrap().st_dev;
+        for (id, crowded_out) in [(ID, true), (ID + 1, false)] {
+            fences.link(id, file.as_fd(), FenceMemory::Unshared { device, crowded_out }, 1).unwrap();
+        }
+        let elsewhere = FenceMemory::Unshared { device: device + 1, crowded_out: true };
+        assert_eq!(fences.link(ID + 2, file.as_fd(), elsewhere, 1), Err(BAD_MATCH));
+        assert_eq!(fences.link(ID + 3, file.as_fd(), FenceMemory::Unlinkable, 1), Err(BAD_MATCH));
+        let totals = fences.totals();
+        assert_eq!((totals.shared, totals.relayed, totals.crowded_out), (0, 2, 1));
     }
 }

@@ -3,6 +3,7 @@
 mod choice;
 mod cross_domain;
 mod decide;
+mod fence_memory;
 mod fences;
 #[cfg(test)]
 mod hostile_host;
@@ -30,7 +31,8 @@ use crate::uplink::Uplink;
 pub use self::choice::ChannelChoice;
 pub use self::cross_domain::{CrossDomain, Driver};
 pub(crate) use self::decide::Wishes;
-pub use self::fences::{FenceChoice, FenceTotals};
+pub use self::fence_memory::{FenceChoice, FenceMemory, SharedDevShm};
+pub use self::fences::FenceTotals;
 pub use self::loopback::Loopback;
 pub use self::pipe::{PipeAddress, VSOCK_PORT_DEFAULT};
 pub use self::route::Route;
@@ -110,9 +112,11 @@ pub trait Channel {
     /// Triggers all linked fences: the host is lost, and nobody will.
     fn give_up_fences(&mut self) {}
 
-    /// Triggers all linked fences that the host may have triggered: what it says of them waits behind bytes that the client
-    /// does not take, maybe because it waits for a fence.
-    fn relieve_fences(&mut self) {}
+    /// Lets go of who sleeps on a linked fence that the host may have triggered: what it says of them waits behind bytes that the
+    /// client does not take, maybe because it waits for a fence. Whether to call it again soon.
+    fn relieve_fences(&mut self) -> bool {
+        false
+    }
 
     /// What became of the linked fences so far.
     fn fence_totals(&self) -> FenceTotals {

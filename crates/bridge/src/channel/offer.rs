@@ -7,7 +7,7 @@ use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
 use cross_domain::{Capset, Dialect, Init, InitForm, PROTOCOL_VERSION, RING_BYTES, channel};
 use session::Fences;
 
-use super::fences::FenceChoice;
+use super::fence_memory::FenceChoice;
 
 /// A way to an X server, as a host offers it. Shown, it names the channel and the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,20 @@ impl Offer {
     }
 
     /// What becomes of fences.
-    pub(super) fn fences(&self, choice: FenceChoice, crosses_kernels: bool) -> Fences {
+    /// `crosses_kernels`: whether the host has a kernel of its own; `shares`: whether some memory is of both.
+    pub(super) fn fences(&self, choice: FenceChoice, crosses_kernels: bool, shares: bool) -> Fences {
         match choice {
-            FenceChoice::Auto if !crosses_kernels => Fences::Passed,
+            FenceChoice::Auto | FenceChoice::Shared if !crosses_kernels => Fences::Passed,
             FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => Fences::Linked,
+            FenceChoice::Auto | FenceChoice::Shared if shares && self.watches_futexes() => Fences::Linked,
             _ => Fences::Lost,
         }
+    }
+
+    /// Whether it carries the wake-ups of fences in memory that is shared with it. What rutabaga has in the place of futexes
+    /// does not.
+    pub(super) fn watches_futexes(&self) -> bool {
+        self.names_files || self.dialect == Some(Dialect::Libkrun)
     }
 
     /// The INIT that takes the offer.
@@ -110,16 +118,25 @@ mod tests {
         let ours = Extension { features: FEATURE_FENCES, ..Extension::new(1 << 16) };
         let ours = offered(&[channel::X11], Some(ours)).unwrap();
         let other = offered(&[channel::X11], None).unwrap();
-        for (offer, choice, crosses, fences) in [
-            (ours, FenceChoice::Auto, false, Fences::Passed),
-            (ours, FenceChoice::Auto, true, Fences::Linked),
-            (ours, FenceChoice::Relay, false, Fences::Linked),
-            (ours, FenceChoice::Off, false, Fences::Lost),
-            (other, FenceChoice::Auto, false, Fences::Passed),
-            (other, FenceChoice::Auto, true, Fences::Lost),
-            (other, FenceChoice::Relay, false, Fences::Lost),
+        let libkrun = Offer { dialect: Some(Dialect::Libkrun), ..other };
+        let names = Offer { names_files: true, relays_fences: false, ..ours };
+        for (offer, choice, crosses, shares, fences) in [
+            (ours, FenceChoice::Auto, false, false, Fences::Passed),
+            (ours, FenceChoice::Auto, true, false, Fences::Linked),
+            (ours, FenceChoice::Shared, false, false, Fences::Passed),
+            (ours, FenceChoice::Shared, true, true, Fences::Lost),
+            (names, FenceChoice::Shared, true, true, Fences::Linked),
+            (names, FenceChoice::Shared, true, false, Fences::Lost),
+            (names, FenceChoice::Relay, true, true, Fences::Lost),
+            (ours, FenceChoice::Relay, false, false, Fences::Linked),
+            (ours, FenceChoice::Off, false, true, Fences::Lost),
+            (other, FenceChoice::Auto, false, false, Fences::Passed),
+            (other, FenceChoice::Auto, true, true, Fences::Lost),
+            (libkrun, FenceChoice::Auto, true, true, Fences::Linked),
+            (libkrun, FenceChoice::Auto, true, false, Fences::Lost),
+            (other, FenceChoice::Relay, false, false, Fences::Lost),
         ] {
-            assert_eq!(offer.fences(choice, crosses), fences, "{choice:?} {crosses}");
+            assert_eq!(offer.fences(choice, crosses, shares), fences, "{choice:?} {crosses} {shares}");
         }
     }
 

@@ -82,6 +82,14 @@ impl Route {
         }
     }
 
+    /// Whether client and server can have memory of a fence in common on it.
+    pub(crate) fn can_share_fences(&self) -> bool {
+        match self {
+            Self::Virtgpu(device) => device.dev_shm().is_some(),
+            _ => self.carries_descriptors(),
+        }
+    }
+
     /// Whether fences can be relayed on it.
     pub(crate) const fn can_relay_fences(&self) -> bool {
         match self {

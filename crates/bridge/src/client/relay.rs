@@ -49,6 +49,7 @@ const ENDED: &str = "the bridge was asked to close it";
 const NO_ROOM: &str = "the bridge has too many open files to take the descriptors that the client sent";
 const SERVER_GONE: &str = "the X server closed the connection";
 const STOPPED: &str = "the bridge was stopped";
+const CROWDED_OUT: &str = "fences are relayed, as /dev/shm has no more memory that can be shared with the host; a larger window or fewer files in it would speed them up";
 
 /// A connected client.
 #[expect(
@@ -585,8 +586,8 @@ impl<'a> Relay<'a> {
         }
         self.at_rest = ready == Ok(0);
         if self.at_rest {
-            if sending {
-                self.channel.relieve_fences();
+            if sending && self.channel.relieve_fences() {
+                self.at_rest = false;
             }
             self.release();
             self.watch(watch_at);
@@ -652,6 +653,9 @@ impl<'a> Relay<'a> {
         self.totals.session = self.session.counters();
         self.totals.fences = self.channel.fence_totals();
         if self.told != self.totals {
+            if self.shared.meter.is_newly_crowded(&self.totals) {
+                self.shared.events.log(Level::Warn, CROWDED_OUT.to_owned());
+            }
             self.shared.meter.tell(&mut self.told, self.totals);
             self.write_down();
         }

@@ -1,13 +1,14 @@
-//! The X server's ends of fences that the guest relays: a page of the host's own for each.
+//! The X server's ends of a guest's fences: a page of the host's own for each that is relayed; and for each in memory that both
+//! map, nothing but its wake-ups.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
-use cross_domain::{ID_COMMAND_BYTES, is_futex_id};
+use cross_domain::{ID_COMMAND_BYTES, encode_futex_signal_in_ring, is_futex_id};
 use shmfence::links::{Event, Message};
-use shmfence::{Links, Outbox, Watcher, relay};
+use shmfence::{Fence, Links, Outbox, Watcher, relay};
 
 use super::{Context, SubmitError};
 use crate::resources::FUTEXES_MAX;
@@ -34,6 +35,18 @@ impl Fences {
         Ok(Self { links, outbox, files: HashMap::new(), messages: VecDeque::new() })
     }
 
+    /// Begins to carry the wake-ups of a fence in a file that the guest maps too. What can't be one is refused.
+    ///
+    /// Its memory can be touched for ever: the files of a guest's `/dev/shm` are sealed against shrinking, and what else has
+    /// not been is sealed here, or reached by the kernel alone.
+    fn share(&mut self, id: u32, file: BorrowedFd<'_>) -> Result<(), SubmitError> {
+        if self.links.has(id) || self.links.len() >= FUTEXES_MAX {
+            return Err(SubmitError::NoSuchItem { id });
+        }
+        let fence = Fence::open(file).map_err(SubmitError::Fence)?;
+        self.links.add_shared(id, fence).map_err(SubmitError::Fence)
+    }
+
     fn add(&mut self, id: u32, triggered: bool) -> Result<(), SubmitError> {
         if !is_futex_id(id) || self.links.has(id) || self.links.len() >= FUTEXES_MAX {
             return Err(SubmitError::NoSuchItem { id });
@@ -44,8 +57,8 @@ impl Fences {
     }
 
     /// An id that is not known (any more) means nothing.
-    fn receive(&mut self, id: u32, message: relay::Message) -> Result<(), SubmitError> {
-        let answer = self.links.receive(id, Message::Relay(message)).map_err(SubmitError::Fence)?;
+    fn receive(&mut self, id: u32, message: Message) -> Result<(), SubmitError> {
+        let answer = self.links.receive(id, message).map_err(SubmitError::Fence)?;
         if let Some(answer) = answer {
             self.note(id, Event::Send(answer));
         }
@@ -93,11 +106,14 @@ impl Fences {
 
     fn note(&mut self, id: u32, event: Event) {
         match event {
+            // The watcher may have spoken of a fence whose link has ended since.
+            _ if !self.links.has(id) => {}
             Event::Send(Message::Relay(relay::Message::Trigger { epoch })) => {
                 self.messages.push_back(FenceCommand::Trigger { id, epoch }.encode_in_ring());
             }
-            // A server's end resets nothing, and no link here is shared.
-            Event::Send(_) => {}
+            Event::Send(Message::Signal) => self.messages.push_back(encode_futex_signal_in_ring(id)),
+            // A server's end resets nothing.
+            Event::Send(Message::Relay(relay::Message::Reset { .. })) => {}
             // The X server writes to it what no fence holds: whoever waits for it there goes on.
             Event::Broken(_) => self.links.give_up(id),
         }
@@ -111,25 +127,37 @@ impl Drop for Fences {
 }
 
 impl Context {
-    /// Has the context relay fences: `notifier` says that [`Context::next_fence`] may have something to tell.
+    /// Has the context carry fences: `notifier` says that [`Context::next_fence`] may have something to tell.
     pub fn relay_fences(&mut self, notifier: FenceNotifier) {
         self.notifier = Some(notifier);
     }
 
     pub(super) fn fence(&mut self, command: FenceCommand) -> Result<(), SubmitError> {
-        let message = match command {
-            FenceCommand::New { id, triggered } => return self.new_fence(id, triggered),
+        let (id, message) = match command {
+            FenceCommand::New { id, triggered } => return self.fences_mut()?.add(id, triggered),
             FenceCommand::Trigger { id, epoch } => (id, relay::Message::Trigger { epoch }),
             FenceCommand::Reset { id, epoch } => (id, relay::Message::Reset { epoch }),
         };
-        self.fences.as_mut().map_or(Ok(()), |fences| fences.receive(message.0, message.1))
+        self.fences.as_mut().map_or(Ok(()), |fences| fences.receive(id, Message::Relay(message)))
     }
 
-    fn new_fence(&mut self, id: u32, triggered: bool) -> Result<(), SubmitError> {
+    /// Begins to carry the wake-ups of a futex whose file the guest has named.
+    pub(super) fn share_fence(&mut self, id: u32) -> Result<(), SubmitError> {
+        let Some(file) = self.shared.futex(id) else { return Ok(()) };
+        let file = file.try_clone_to_owned().map_err(|_| SubmitError::NoSuchItem { id })?;
+        self.fences_mut()?.share(id, file.as_fd())
+    }
+
+    /// The guest says that a futex was woken there.
+    pub(super) fn wake_fence(&mut self, id: u32) -> Result<(), SubmitError> {
+        self.fences.as_mut().map_or(Ok(()), |fences| fences.receive(id, Message::Signal))
+    }
+
+    fn fences_mut(&mut self) -> Result<&mut Fences, SubmitError> {
         let notifier = self.notifier.clone().ok_or(SubmitError::Unsupported { what: "fences" })?;
-        if self.fences.is_none() {
-            self.fences = Some(Fences::new(notifier).map_err(SubmitError::Fence)?);
+        match &mut self.fences {
+            Some(fences) => Ok(fences),
+            none => Ok(none.insert(Fences::new(notifier).map_err(SubmitError::Fence)?)),
         }
-        self.fences.as_mut().map_or(Ok(()), |fences| fences.add(id, triggered))
     }
 }

@@ -5,8 +5,8 @@ use cross_domain::Command;
 use super::{Context, Link, SubmitError};
 
 impl Context {
-    /// Futexes are noted, so that a guest that shares fences finds a host that keeps its
-    /// ids apart; this host watches none.
+    /// Futexes are fences: those in files that the guest has named are watched here. One whose name leads nowhere is noted
+    /// alone, so that ids are kept apart; the SEND that hands it to the server will fail.
     pub(super) fn track(&mut self, command: &Command<'_>) -> Result<(), SubmitError> {
         if matches!(self.link, Link::Absent) {
             return Err(SubmitError::OutOfPlace { what: "a command before INIT" });
@@ -17,6 +17,7 @@ impl Context {
                 let is_new = resources.add_futex(new.id).is_ok();
                 if is_new {
                     self.shared.add_futex(new.file, new.id);
+                    self.share_fence(new.id)?;
                 }
                 (new.id, is_new)
             }
@@ -24,7 +25,8 @@ impl Context {
                 self.shared.import(import.file, import.id);
                 (import.id, true)
             }
-            Command::FutexSignal { id } => (*id, resources.has_futex(*id)),
+            // One that was under way when its futex was destroyed means nothing.
+            Command::FutexSignal { id } => return self.wake_fence(*id),
             Command::FutexDestroy { id } => {
                 self.shared.remove_futex(*id);
                 let relayed = self.fences.as_mut().is_some_and(|fences| fences.destroy(*id));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
 
+pub(crate) mod dev_shm;
 pub(crate) mod gpu;
 pub(crate) mod machine;
 

@@ -15,12 +15,14 @@ use sys::virtgpu::{Node, Param};
 use super::fence::is_signalled_within;
 use super::watch::Watch;
 use super::{RenderNode, Unavailable, Virtgpu, probe, window};
-use crate::channel::ChannelError;
 use crate::channel::offer::Offer;
+use crate::channel::{ChannelError, SharedDevShm};
 use crate::error::says;
 
 const FOLDER: &str = "/dev/dri";
 const DRIVER: &str = "virtio_gpu";
+/// Where libraries make files to share.
+const DEV_SHM: &str = "/dev/shm";
 /// Rings of a context: that of queries, and that of the channel.
 const RINGS: u32 = 2;
 /// The capsets that drivers of clients render with: virgl, its second version, gfxstream, Venus, and that of drivers which
@@ -42,6 +44,8 @@ pub struct Device {
     shows_memory: bool,
     /// Whether it has a capset that drivers of clients render with.
     has_renderer: bool,
+    /// Where memory of this machine is the host's, too.
+    dev_shm: Option<SharedDevShm>,
     watch: Option<Arc<Watch>>,
 }
 
@@ -92,7 +96,8 @@ impl Device {
         let watch = ours.then(|| Watch::new(Arc::clone(&open))).transpose();
         let doing = "making an eventfd";
         let watch = watch.map_err(|errno| Unavailable::Os { path: path.clone(), doing, errno })?;
-        Ok(Self { path, open, offer, shows_memory, has_renderer, watch })
+        let dev_shm = if offer.watches_futexes() { SharedDevShm::find(Path::new(DEV_SHM)) } else { None };
+        Ok(Self { path, open, offer, shows_memory, has_renderer, dev_shm, watch })
     }
 
     /// A context for a client.
@@ -114,12 +119,16 @@ impl Device {
     /// host what to do by a capset of their own; without any, drivers that are handed the node give up, and buffers that
     /// they have drawn themselves are memory of the guest, which the host can't be told of. Fences have to pass as well.
     pub(in crate::channel) const fn renders(&self) -> bool {
-        self.shows_memory && self.has_renderer && self.offer.relays_fences
+        self.shows_memory && self.has_renderer && self.carries_fences()
+    }
+
+    const fn carries_fences(&self) -> bool {
+        self.offer.relays_fences || self.dev_shm.is_some()
     }
 
     /// What clients are offered over it, in a few words.
     pub(in crate::channel) const fn carriage(&self) -> &'static str {
-        match (self.shows_memory, self.has_renderer, self.offer.relays_fences) {
+        match (self.shows_memory, self.has_renderer, self.carries_fences()) {
             (false, ..) => "its host shows no memory to the guest, so MIT-SHM and DRI3 are hidden",
             (true, false, _) => "no driver renders on it, so DRI3 is hidden",
             (true, true, false) => "its host carries no fences, so DRI3 is hidden",
@@ -134,6 +143,11 @@ impl Device {
 
     pub(in crate::channel) const fn offer(&self) -> Offer {
         self.offer
+    }
+
+    /// This machine's `/dev/shm`, where fences in it can be shared.
+    pub(in crate::channel) const fn dev_shm(&self) -> Option<SharedDevShm> {
+        self.dev_shm
     }
 }
 

@@ -26,7 +26,7 @@ use session::Carries;
 use sys::SharedMap;
 
 use super::cross_domain::Driver;
-use super::{ChannelError, Interest};
+use super::{ChannelError, FenceMemory, Interest};
 use buffers::Buffers;
 use files::Files;
 use watch::Watched;
@@ -121,6 +121,14 @@ impl Driver for Virtgpu {
 
     fn shares(&self, descriptor: BorrowedFd<'_>) -> bool {
         self.device.offer().names_files && sys::dev_shm::is_shared(descriptor)
+    }
+
+    fn fence_memory(&self, file: BorrowedFd<'_>) -> FenceMemory {
+        self.device.dev_shm().map_or(FenceMemory::Own, |dev_shm| dev_shm.memory_of(file))
+    }
+
+    fn shares_fences(&self) -> bool {
+        self.device.dev_shm().is_some()
     }
 
     fn forget(&mut self, identifier: Identifier, sent: bool) {
