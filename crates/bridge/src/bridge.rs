@@ -88,6 +88,8 @@ impl Options {
             host_display: self.host_display.as_ref(),
             host_display_named: self.host_display_named,
             render_node: self.render_node.as_deref(),
+            dri3: self.live.dri3,
+            fences: self.fences,
         }
     }
 

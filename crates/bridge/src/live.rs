@@ -107,7 +107,11 @@ impl LiveOptions {
             );
             return Err(Error::InvalidOption { why });
         }
-        if self.dri3 == Dri3::Auto && !route.offers_dri3() {
+        if self.dri3 == Dri3::On && !route.carries_fences(fences) {
+            let why = format!("DRI3 needs fences, and none cross to {route}; leave dri3 and fences at auto");
+            return Err(Error::InvalidOption { why });
+        }
+        if self.dri3 == Dri3::Auto && !route.offers_dri3(fences) {
             self.dri3 = Dri3::Off;
         }
         self.policy = self.policy.filter(|policy| !policy.only_elsewhere() || route.leads_elsewhere());

@@ -7,8 +7,9 @@ use std::time::Duration;
 use display::DisplayName;
 
 use super::pipe::PipeAddress;
-use super::{ChannelChoice, Route, virtgpu};
+use super::{ChannelChoice, FenceChoice, Route, virtgpu};
 use crate::error::Error;
+use crate::live::Dri3;
 
 /// How long `auto` waits for the host's vsock listener: it is in the same machine.
 const VSOCK_MAX: Duration = Duration::from_millis(500);
@@ -22,6 +23,8 @@ pub(crate) struct Wishes<'a> {
     /// Whether the user named that display for this bridge, and it is not just the environment's.
     pub(crate) host_display_named: bool,
     pub(crate) render_node: Option<&'a Path>,
+    pub(crate) dri3: Dri3,
+    pub(crate) fences: FenceChoice,
 }
 
 impl Wishes<'_> {
@@ -31,7 +34,7 @@ impl Wishes<'_> {
             ChannelChoice::Auto => self.choose(),
             ChannelChoice::Virtgpu => {
                 let device = virtgpu::find(self.render_node)?;
-                let why = format!("as asked; {device}; {}", device.carriage());
+                let why = format!("as asked; {device}; {}", device.carriage(self.dri3, self.fences));
                 Ok((Route::Virtgpu(device), why))
             }
             ChannelChoice::Pipe(address) => {
@@ -61,7 +64,7 @@ impl Wishes<'_> {
         }
         let gpu = match virtgpu::find(self.render_node) {
             Ok(device) => {
-                let why = format!("{device}; {}", device.carriage());
+                let why = format!("{device}; {}", device.carriage(self.dri3, self.fences));
                 return Ok((Route::Virtgpu(device), why));
             }
             Err(error) => error.to_string(),
@@ -110,8 +113,8 @@ mod tests {
     fn decide(choice: &ChannelChoice, display: Option<&str>, named: bool) -> Result<(Route, String), Error> {
         let display = display.map(|display| DisplayName::parse(display).unwrap());
         let node = Some(Path::new("/nonexistent/renderD128"));
-        Wishes { choice, host_display: display.as_ref(), host_display_named: named, render_node: node }
-            .decide()
+        let (host_display, dri3, fences) = (display.as_ref(), Dri3::Auto, FenceChoice::Auto);
+        Wishes { choice, host_display, host_display_named: named, render_node: node, dri3, fences }.decide()
     }
 
     #[test]

@@ -75,10 +75,18 @@ impl Route {
     }
 
     /// Whether clients are offered DRI3 if nobody says otherwise: where they find a device to render on.
-    pub(crate) fn offers_dri3(&self) -> bool {
+    pub(crate) fn offers_dri3(&self, fences: FenceChoice) -> bool {
         match self {
-            Self::Virtgpu(device) => device.renders(),
+            Self::Virtgpu(device) => device.renders(fences),
             _ => self.carries_descriptors(),
+        }
+    }
+
+    /// Whether fences cross it in a way that is wished for, where descriptors do.
+    pub(crate) fn carries_fences(&self, choice: FenceChoice) -> bool {
+        match self {
+            Self::Virtgpu(device) => device.carries_fences(choice),
+            _ => choice != FenceChoice::Off,
         }
     }
 

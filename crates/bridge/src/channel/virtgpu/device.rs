@@ -9,15 +9,16 @@ use std::time::Duration;
 use cross_domain::{CAPSET_EXTENDED_BYTES, CAPSET_ID, CHANNEL_RING, Dialect, QUERY_RING, encode_poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use session::Carries;
+use session::{Carries, Fences};
 use sys::virtgpu::{Node, Param};
 
 use super::fence::is_signalled_within;
 use super::watch::Watch;
 use super::{RenderNode, Unavailable, Virtgpu, probe, window};
 use crate::channel::offer::Offer;
-use crate::channel::{ChannelError, SharedDevShm};
+use crate::channel::{ChannelError, FenceChoice, SharedDevShm};
 use crate::error::says;
+use crate::live::Dri3;
 
 const FOLDER: &str = "/dev/dri";
 const DRIVER: &str = "virtio_gpu";
@@ -118,21 +119,24 @@ impl Device {
     /// Whether clients are to be offered DRI3: where a driver of theirs can render on this node. All that render tell the
     /// host what to do by a capset of their own; without any, drivers that are handed the node give up, and buffers that
     /// they have drawn themselves are memory of the guest, which the host can't be told of. Fences have to pass as well.
-    pub(in crate::channel) const fn renders(&self) -> bool {
-        self.shows_memory && self.has_renderer && self.carries_fences()
+    pub(in crate::channel) fn renders(&self, fences: FenceChoice) -> bool {
+        self.shows_memory && self.has_renderer && self.carries_fences(fences)
     }
 
-    const fn carries_fences(&self) -> bool {
-        self.offer.relays_fences || self.dev_shm.is_some()
+    /// Whether fences cross to its host in a way that is wished for.
+    pub(in crate::channel) fn carries_fences(&self, choice: FenceChoice) -> bool {
+        self.offer.fences(choice, true, self.dev_shm.is_some()) != Fences::Lost
     }
 
     /// What clients are offered over it, in a few words.
-    pub(in crate::channel) const fn carriage(&self) -> &'static str {
-        match (self.shows_memory, self.has_renderer, self.carries_fences()) {
+    pub(in crate::channel) fn carriage(&self, dri3: Dri3, fences: FenceChoice) -> &'static str {
+        match (self.shows_memory, self.has_renderer, self.carries_fences(fences), dri3) {
             (false, ..) => "its host shows no memory to the guest, so MIT-SHM and DRI3 are hidden",
-            (true, false, _) => "no driver renders on it, so DRI3 is hidden",
-            (true, true, false) => "its host carries no fences, so DRI3 is hidden",
-            (true, true, true) => "it carries buffers and fences, so DRI3 works",
+            (.., Dri3::Off) => "DRI3 is hidden, as asked",
+            (_, _, false, _) => "fences don't cross to its host, so DRI3 is hidden",
+            (_, false, _, Dri3::On) => "no driver renders on it, but DRI3 is offered as asked",
+            (_, false, ..) => "no driver renders on it, so DRI3 is hidden",
+            _ => "it carries buffers and fences, so DRI3 works",
         }
     }
 
@@ -230,6 +234,8 @@ fn answers(node: &dyn RenderNode) -> Result<bool, Errno> {
 mod tests {
     use super::super::fake::Fake;
     use super::*;
+    use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
+    use cross_domain::{Capset, Extension, channel};
 
     fn sentence(error: &Unavailable) -> String {
         error.to_string()
@@ -327,5 +333,32 @@ mod tests {
         let device = Device::examine("/dev/dri/renderD128".into(), || Ok(Box::new(Fake::default()))).unwrap();
         assert!(device.to_string().ends_with("the X11 channel of x11bridge"), "{device}");
         assert!(device.clients_max() >= 100);
+    }
+
+    #[test]
+    fn what_clients_are_offered_is_said_as_it_is() {
+        let fake = |extension, capsets| Fake {
+            capsets,
+            capset: Capset { supported_channels: 1 << channel::X11, extension, ..Capset::default() }.encode(),
+            ..Fake::default()
+        };
+        let device = |fake: Fake| {
+            Device::examine("/dev/dri/renderD128".into(), move || Ok(Box::new(fake.clone()))).unwrap()
+        };
+        let relays = Some(Extension { features: FEATURE_FENCES, ..Extension::new(1 << 16) });
+        let (none, venus) = (1 << CAPSET_ID, 1 << CAPSET_ID | 1 << 4);
+        for (extension, capsets, dri3, fences, expected) in [
+            (relays, venus, Dri3::Auto, FenceChoice::Auto, "so DRI3 works"),
+            (relays, none, Dri3::Auto, FenceChoice::Auto, "so DRI3 is hidden"),
+            (relays, none, Dri3::On, FenceChoice::Auto, "DRI3 is offered as asked"),
+            (relays, none, Dri3::On, FenceChoice::Shared, "fences don't cross"),
+            (relays, venus, Dri3::Off, FenceChoice::Auto, "hidden, as asked"),
+            (Some(Extension::new(1 << 16)), venus, Dri3::On, FenceChoice::Auto, "fences don't cross"),
+        ] {
+            let device = device(fake(extension, capsets));
+            let words = device.carriage(dri3, fences);
+            assert!(words.contains(expected), "{words}");
+            assert!(dri3 != Dri3::Auto || device.renders(fences) == words.ends_with("works"));
+        }
     }
 }
