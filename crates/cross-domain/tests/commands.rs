@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use cross_domain::dialect::rutabaga::{AssignSocketUuid, ImportVirtiofsHandle};
+use cross_domain::dialect::x11bridge::encode_import_file;
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
 use cross_domain::dialect::{libkrun, rutabaga};
 use cross_domain::{
@@ -188,6 +189,28 @@ fn a_futex_is_made_of_a_file_on_virtiofs_and_then_goes_by_its_id() {
         assert_eq!(only(&signal, dialect), Command::FutexSignal { id: 0x4000_0000 });
         assert_eq!(only(&destroy, dialect), Command::FutexDestroy { id: 0x4000_0000 });
     }
+}
+
+#[rustfmt::skip]
+#[test]
+fn a_file_on_virtiofs_becomes_an_item_in_our_dialect_alone() {
+    let import = [
+        244, 0, 32, 0, 0, 0, 0, 0,         // IMPORT_FILE, cmd_size 32
+        2, 0, 0, 0, 0, 0, 0, 0,            // fs_id
+        0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, // handle
+        7, 0, 0, 0, 0, 0, 0, 0,            // id, pad
+    ];
+    let file = ExportedFile { fs_id: 2, handle: 0x1122_3344_5566_7788 };
+    assert_eq!(encode_import_file(file, 7), import);
+    let command = Command::ImportVirtiofsHandle(ImportVirtiofsHandle { file, id: 7 });
+    assert_eq!(only(&import, Dialect::X11Bridge), command);
+    for dialect in [Dialect::Libkrun, Dialect::Rutabaga] {
+        let refused = Commands::new(&import, dialect).next();
+        assert_eq!(refused, Some(Err(cross_domain::Error::Unsupported { cmd: 244 })));
+    }
+    let mut short = import[..24].to_vec();
+    short[2] = 24;
+    assert!(matches!(Commands::new(&short, Dialect::X11Bridge).next(), Some(Err(_))));
 }
 
 #[rustfmt::skip]
