@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::MemfdFlags;
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
 use sys::{Blob, Piece};
 
 use super::protocol::{Status, u32_at, u64_at};
@@ -96,9 +97,7 @@ impl Resources {
         if self.new_bytes.checked_add(bytes).is_none_or(|bytes| bytes > bytes_max) {
             return Err(Status::OutOfMemory);
         }
-        let file = rustix::fs::memfd_create(c"x11bridge-memory", MemfdFlags::CLOEXEC);
-        let file = file.map_err(|_| Status::OutOfMemory)?;
-        rustix::fs::ftruncate(&file, bytes).map_err(|_| Status::OutOfMemory)?;
+        let file = memory(bytes).map_err(|_| Status::OutOfMemory)?;
         Ok(Resource::Host { file: Arc::new(file), bytes, is_new: true, mapped: None })
     }
 
@@ -121,6 +120,16 @@ impl Resources {
         }
         Some(resource)
     }
+}
+
+/// Zeroed memory that keeps its size: the X server, QEMU and this process map it, and each would be killed by touching what
+/// another has cut off.
+fn memory(bytes: u64) -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create(c"x11bridge-memory", flags)?;
+    rustix::fs::ftruncate(&file, bytes)?;
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(file)
 }
 
 /// RESOURCE_CREATE_BLOB, behind its header.
@@ -198,6 +207,15 @@ mod tests {
         let map = Arc::new(SharedMap::create(4096).unwrap().0);
         let piece = Piece::new(map, 0, 1).unwrap();
         Resource::Guest { blob: Arc::new(Blob::new(vec![piece], 1).unwrap()), pieces }
+    }
+
+    #[test]
+    fn memory_of_the_host_keeps_its_size() {
+        let file = memory(5000).unwrap();
+        for bytes in [0, 4096, 8192] {
+            assert_eq!(rustix::fs::ftruncate(&file, bytes), Err(Errno::PERM));
+        }
+        assert_eq!(rustix::fs::fstat(&file).unwrap().st_size, 5000);
     }
 
     #[test]
