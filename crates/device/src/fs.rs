@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use self::content::Budget;
 use self::handles::Handles;
-use self::slots::Slots;
+use self::slots::{Slots, slots_max};
 use self::tree::Tree;
 use self::window::Waiting;
 use self::wire::{Body, Fields, Header, op};
@@ -106,7 +106,7 @@ impl<C> Fs<C> {
     pub fn new(limits: FsLimits, exports: Exports) -> Self {
         Self {
             limits,
-            tree: Tree::new(budget(limits)),
+            tree: Tree::new(budget(limits), slots_max(limits.window_bytes)),
             handles: Handles::default(),
             exports,
             slots: Slots::new(limits.window_bytes),
@@ -206,7 +206,7 @@ impl<C> Fs<C> {
             self.unmap(platform, offset, None);
         }
         // What is still mapped keeps its memory until the VMM has let go of it.
-        self.tree = Tree::new(budget(self.limits));
+        self.tree = Tree::new(budget(self.limits), slots_max(self.limits.window_bytes));
     }
 
     /// Counts are those of what the guest has been told; those that are too high are its own affair.

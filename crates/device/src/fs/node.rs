@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::content::{Content, PAGE};
+use super::slots::SLOT_BYTES;
 use super::wire::{Body, Time};
 
 const TYPE_FILE: u32 = 0o100_000;
@@ -99,6 +100,8 @@ pub(crate) struct Node {
     pub(crate) lookups: u64,
     /// How often it is open.
     pub(crate) opens: u64,
+    /// Whether the guest may map a file's memory.
+    pub(crate) is_mappable: bool,
     pub(crate) accessed: Time,
     pub(crate) modified: Time,
     pub(crate) changed: Time,
@@ -107,7 +110,18 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(kind: Kind, owner: Owner, links: u32) -> Self {
         let now = Time::now();
-        Self { kind, owner, links, lookups: 0, opens: 0, accessed: now, modified: now, changed: now }
+        let (lookups, opens, is_mappable) = (0, 0, true);
+        Self { kind, owner, links, lookups, opens, is_mappable, accessed: now, modified: now, changed: now }
+    }
+
+    /// Slots of the window that it takes when the guest has touched all of it; none where nobody can have it mapped.
+    pub(crate) fn slots(&self) -> u64 {
+        match &self.kind {
+            Kind::File(content) if self.is_mappable && self.opens > 0 => {
+                content.size().div_ceil(SLOT_BYTES).max(1)
+            }
+            _ => 0,
+        }
     }
 
     /// Whether neither names nor the guest know of it.
@@ -139,7 +153,8 @@ impl Node {
     /// `struct fuse_attr`.
     fn attributes(&self, body: Body, id: u64) -> Body {
         let blocks = self.size().div_ceil(512);
-        let flags = if matches!(self.kind, Kind::File(_)) { ATTRIBUTE_DAX } else { 0 };
+        let is_mappable = self.is_mappable && matches!(self.kind, Kind::File(_));
+        let flags = if is_mappable { ATTRIBUTE_DAX } else { 0 };
         let times = [self.accessed, self.modified, self.changed];
         let mut body = body.u64(id).u64(self.size()).u64(blocks);
         for time in times {

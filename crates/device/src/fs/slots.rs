@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 /// Bytes of a slot: what Linux maps at once, however small the file is.
 pub const SLOT_BYTES: u64 = 2 << 20;
 
+/// How many slots of a window files may be promised: the guest's kernel begins to take them back when a fifth is left.
+pub(crate) const fn slots_max(window_bytes: u64) -> u64 {
+    window_bytes / SLOT_BYTES * 3 / 4
+}
+
 /// What a slot shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {

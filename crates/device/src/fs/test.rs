@@ -297,6 +297,30 @@ fn a_file_without_a_name_lives_until_it_is_closed() {
 }
 
 #[test]
+fn files_that_the_window_has_no_room_for_stay_in_the_guests_own_memory() {
+    let mut guest = Guest::new();
+    let is_mappable =
+        |guest: &mut Guest, node| attributes(&guest.call(op::GETATTR, node, &[]).unwrap(), 16).3 == 2;
+    // Three quarters of eight slots; one of the files takes four of them, and a closed one none.
+    let (large, _) = guest.create("large", READ_WRITE).unwrap();
+    guest.resize(large, 3 * SLOT_BYTES + 1).unwrap();
+    let (closed, handle) = guest.create("closed", READ_WRITE).unwrap();
+    guest.call(op::RELEASE, closed, &bytes(&[handle, 0, 0])).unwrap();
+    let made = ["fifth", "sixth", "seventh"].map(|name| guest.create(name, READ_WRITE).unwrap());
+    let found = made.map(|(node, _)| is_mappable(&mut guest, node));
+    assert_eq!(found, [true, true, false]);
+    // What a file was made as, it stays, and so does its content.
+    let (seventh, _) = made[2];
+    guest.write(seventh, 0, b"words").unwrap();
+    let (sixth, handle) = made[1];
+    guest.call(op::RELEASE, sixth, &bytes(&[handle, 0, 0])).unwrap();
+    assert!(!is_mappable(&mut guest, seventh));
+    assert_eq!(guest.read(seventh, 0, 16).unwrap(), b"words");
+    let (again, _) = guest.create("again", READ_WRITE).unwrap();
+    assert!(is_mappable(&mut guest, again));
+}
+
+#[test]
 fn attributes_are_the_guests_own() {
     let mut guest = Guest::new();
     let (node, _) = guest.create("file", READ_WRITE).unwrap();

@@ -30,6 +30,8 @@ pub(crate) struct Tree {
     nodes: HashMap<u64, Node>,
     last_id: u64,
     names: usize,
+    /// Slots that files together may take.
+    slots_max: u64,
     pub(crate) budget: Budget,
     /// Nodes that are gone since somebody looked.
     pub(crate) gone: Vec<u64>,
@@ -37,10 +39,11 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Nothing but a root that everybody may write to, as `/dev/shm` is.
-    pub(crate) fn new(budget: Budget) -> Self {
+    pub(crate) fn new(budget: Budget, slots_max: u64) -> Self {
         let owner = Owner { mode: 0o1777, uid: 0, gid: 0 };
         let root = Node::new(Kind::Folder(Folder::new(ROOT)), owner, 1);
-        Self { nodes: HashMap::from([(ROOT, root)]), last_id: ROOT, names: 0, budget, gone: vec![] }
+        let nodes = HashMap::from([(ROOT, root)]);
+        Self { nodes, last_id: ROOT, names: 0, slots_max, budget, gone: vec![] }
     }
 
     /// Nodes that there are.
@@ -94,11 +97,19 @@ impl Tree {
         }
         self.last_id += 1;
         let id = self.last_id;
-        self.nodes.insert(id, Node::new(kind, owner, u32::from(name.is_some())));
+        let mut node = Node::new(kind, owner, u32::from(name.is_some()));
+        node.is_mappable = self.has_slot();
+        self.nodes.insert(id, node);
         if let Some(name) = name {
             self.set(folder, name, id)?;
         }
         Ok(id)
+    }
+
+    /// Whether the window has room for another file. One for which it has none stays in the guest's own memory: if more were
+    /// mapped than fit, each would take another's slot whenever it is touched.
+    fn has_slot(&self) -> bool {
+        self.nodes.values().map(Node::slots).fold(0, u64::saturating_add) < self.slots_max
     }
 
     /// Gives a file another name.
@@ -288,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_file_lives_as_long_as_a_name_or_the_guest_knows_of_it() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         let id = file(&mut tree, ROOT, "file").unwrap();
         let (content, budget) = tree.content(id).unwrap();
         content.resize(5000, budget).unwrap();
@@ -311,7 +322,7 @@ mod tests {
 
     #[test]
     fn names_mean_one_thing_and_folders_go_when_they_are_empty() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         let inner = folder(&mut tree, ROOT, "folder");
         file(&mut tree, inner, "file").unwrap();
         assert_eq!(file(&mut tree, inner, "file"), Err(Errno::EXIST));
@@ -329,7 +340,7 @@ mod tests {
 
     #[test]
     fn renaming_replaces_refuses_and_exchanges() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         let (one, two) = (file(&mut tree, ROOT, "one").unwrap(), file(&mut tree, ROOT, "two").unwrap());
         let rename = |tree: &mut Tree, from: &str, to: &str, taken| {
             tree.rename((ROOT, from.as_bytes()), (ROOT, to.as_bytes()), taken)
@@ -355,7 +366,7 @@ mod tests {
 
     #[test]
     fn no_folder_gets_into_itself() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         let outer = folder(&mut tree, ROOT, "outer");
         let inner = folder(&mut tree, outer, "inner");
         for taken in [Taken::Replace, Taken::Refuse] {
@@ -371,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_number_of_nodes_and_names_is_limited() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         for number in 1..NODES_MAX {
             file(&mut tree, ROOT, &number.to_string()).unwrap();
         }
@@ -385,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_is_made_in_a_group_folder_is_the_groups() {
-        let mut tree = Tree::new(BUDGET);
+        let mut tree = Tree::new(BUDGET, 8);
         let shared = folder(&mut tree, ROOT, "shared");
         tree.node_mut(shared).unwrap().owner = Owner { mode: 0o2775, uid: 0, gid: 7 };
         let (inner, id) = (folder(&mut tree, shared, "inner"), file(&mut tree, shared, "file").unwrap());
