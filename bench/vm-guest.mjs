@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab } from '../scripts/lab.mjs';
+import { SHIMS } from '../scripts/shims.mjs';
 import { measureAll } from './measure.mjs';
 import { countSystemCalls } from './vm-counts.mjs';
 
@@ -19,7 +20,8 @@ try {
   const contenders = [await bridge('virtgpu', []), await bridge('tcp', ['--channel', `tcp:${task.address}:${task.port}`, '--host-xauthority', task.xauthority]), await socat()];
   const results = await measureAll(lab, task.bench, contenders, task.effort, console.error);
   const counts = await countSystemCalls(lab, task.bench, console.error);
-  console.log(JSON.stringify({ kernel: release(), results: [...results], counts }));
+  const fences = await measureFences();
+  console.log(JSON.stringify({ kernel: release(), results: [...results], counts, fences }));
 } finally {
   await lab.close();
 }
@@ -32,6 +34,14 @@ try {
 async function bridge(name, args) {
   const { env, pid } = await lab.startBridge({}, args.length > 0 ? args : ['--channel', name]);
   return { name, env: { ...env }, pid };
+}
+
+/** @returns {Promise<import('./vm.mjs').Fences>} */
+async function measureFences() {
+  const { env } = await lab.startBridge({}, ['--channel', 'virtgpu', '--dri3', 'on']);
+  // Enough for a median; they are taken in turns.
+  const cycles = String(Math.round(1000 * task.effort.seconds));
+  return JSON.parse((await lab.output(join(SHIMS, 'fences'), ['measure', cycles, '/dev/shm'], env)).toString());
 }
 
 /** @returns {Promise<import('./contenders.mjs').Contender>} */

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildTestkit, CLI, Lab } from '../scripts/lab.mjs';
 import { ROOT, runScript, setup, StepError } from '../scripts/setup.mjs';
+import { buildShims } from '../scripts/shims.mjs';
 import { setUpVm } from '../scripts/vm-setup.mjs';
 import { busyShare } from './process-stats.mjs';
 import { ratio, table } from './report.mjs';
@@ -26,30 +27,35 @@ const GUEST_LIMIT_MS = 20 * 60_000;
 
 /** What a MiB of PutImage, and a round trip, may cost at most. */
 const COUNTS_MAX = { execbuffersPerMib: 20, execbuffersPerTrip: 2, eventsPerTrip: 1 };
+/** A trigger across the link, until who waits for it is awake, may take as many messages of the channel, at most. */
+const FENCES_MAX = { shared: 1.5, relay: 2.5 };
 /** Scheduling makes two runs of the same differ by so much. */
 const TOLERANCE = 0.95;
 
 /**
  * What the guest answers with; see vm-guest.mjs.
- * @typedef {{ kernel: string, results: [string, import('./measure.mjs').Results][], counts: import('./vm-counts.mjs').Counts }} Answer
+ * @typedef {Record<'reply' | 'relay' | 'shared', number>} Fences medians in microseconds: of a round trip, and of the way up with the trigger of a fence back
+ * @typedef {{ kernel: string, results: [string, import('./measure.mjs').Results][], counts: import('./vm-counts.mjs').Counts, fences: Fences }} Answer
  * @typedef {{ what: string, value: number, bound: string, met: boolean }} Verdict
  */
 
 await runScript(async () => {
   const { quick, json, check } = options();
-  await setup({ debian: ['xserver', 'peers', 'fetch'] });
+  await setup({ debian: ['xserver', 'peers', 'fetch', 'shims', 'fences'] });
   await setUpVm();
+  buildShims();
   const { bench } = buildTestkit();
   const busy = await busyShare();
   const lab = new Lab();
   try {
     const answer = await measureInGuest(lab, bench, quick ? EFFORT.quick : EFFORT.full);
     const results = new Map(answer.results);
-    const verdicts = judge(results, answer.counts);
+    const verdicts = judge(results, answer);
     const machine = { cpu: cpus()[0]?.model.trim() ?? 'unknown processor', cores: cpus().length, kernel: release(), guestKernel: answer.kernel };
     console.log(`${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}; the guest has Linux ${machine.guestKernel}. Others used ${Math.round(busy * 100)} % of the processors.`);
-    console.log(`\n${table(results)}\n\n${verdicts.map(sentence).join('\n')}`);
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), counts: answer.counts, targets: verdicts }, null, 2)}\n`);
+    const { reply, shared, relay } = answer.fences;
+    console.log(`\n${table(results)}\n\nUp to the server and back: ${reply.toFixed(0)} µs by a reply, ${shared.toFixed(0)} by a shared fence, ${relay.toFixed(0)} by a relayed one.\n${verdicts.map(sentence).join('\n')}`);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine, busy, results: Object.fromEntries(results), counts: answer.counts, fences: answer.fences, targets: verdicts }, null, 2)}\n`);
     return check && verdicts.some(({ met }) => !met) ? 1 : 0;
   } finally {
     await lab.close();
@@ -73,7 +79,7 @@ function options() {
  * @returns {Promise<Answer>}
  */
 async function measureInGuest(lab, bench, effort) {
-  const host = await lab.startXvfb();
+  const host = await lab.startXvfb({ dri3: true });
   const port = await freePort();
   const server = `UNIX-CONNECT:/tmp/.X11-unix/X${host.env.DISPLAY.slice(1)}`;
   lab.start('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,fork,backlog=256,nodelay`, server], { stdio: 'ignore' });
@@ -94,10 +100,10 @@ async function freePort() {
 
 /**
  * @param {Map<string, import('./measure.mjs').Results>} results
- * @param {import('./vm-counts.mjs').Counts} counts
+ * @param {Answer} answer
  * @returns {Verdict[]}
  */
-function judge(results, counts) {
+function judge(results, { counts, fences }) {
   const costs = Object.entries(COUNTS_MAX).map(([what, max]) => {
     const value = counts[/** @type {keyof typeof COUNTS_MAX} */ (what)];
     return { what, value, bound: `at most ${max}`, met: value <= max };
@@ -107,7 +113,13 @@ function judge(results, counts) {
     const value = ratio(results, 'virtgpu', 'socat', row);
     return { what: `${row}, times as good as socat`, value, bound: `at least ${TOLERANCE}`, met: value >= TOLERANCE };
   });
-  return [...costs, ...speeds];
+  // One way is half of a reply's two: the clocks of guest and host are not the same.
+  const message = fences.reply / 2;
+  const links = /** @type {const} */ (['shared', 'relay']).map((link) => {
+    const value = (fences[link] - message) / message;
+    return { what: `the trigger of a fence, ${link}, times a message one way`, value, bound: `at most ${FENCES_MAX[link]}`, met: value <= FENCES_MAX[link] };
+  });
+  return [...costs, ...speeds, ...links];
 }
 
 /** @param {Verdict} verdict */

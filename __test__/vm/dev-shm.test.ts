@@ -1,12 +1,13 @@
 // The guest's /dev/shm: files whose memory the host has too. What they hold is compared by a program in the guest and one outside.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMMAND, ROOT } from '../support/command.js';
 import { eventually, Running } from '../support/processes.js';
 import { inTheWholeRun } from './support/extent.js';
-import { BOOT_LIMIT_MS, inOneGuest, type GuestPlace } from './support/place.js';
+import { memoryFiles } from './support/memory-files.js';
+import { BOOT_LIMIT_MS, inOneGuest } from './support/place.js';
 
 const PROGRAM = join(ROOT, 'build/shims/dev-shm');
 const SEGMENTS = join(ROOT, 'build/shims/segments');
@@ -112,20 +113,3 @@ inTheWholeRun(() => {
     });
   });
 });
-
-/** Files of the guest's /dev/shm with bytes in them, as this system shows them of the host half. */
-function memoryFiles(place: GuestPlace): string[] {
-  const folder = `/proc/${place.guest.command.child.pid}/fd`;
-  return readdirSync(folder)
-    .map((name) => join(folder, name))
-    .filter((path) => linkOf(path).startsWith('/memfd:x11bridge-shm'));
-}
-
-function linkOf(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    // Closed since it was listed.
-    return '';
-  }
-}

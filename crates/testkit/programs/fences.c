@@ -6,6 +6,11 @@
  *   fences trigger N     the same with SYNC's TriggerFence
  *   fences signals N     as present, with a signal every quarter of a millisecond
  *   fences alone N       N triggers and resets that nobody waits for; prints "ready" and waits for a line before them
+ *   fences many N        N fences at once, each triggered by SYNC and waited for, three times
+ *   fences measure N     medians of N in microseconds, as JSON: a reply, and the same way up with the trigger of a fence back; one in
+ *                        memory of this kernel, and one in the folder
+ *   fences call N        N triggers of the client's own, each of which "answer" has to reset
+ *   fences answer N FILE the other side of that, in a process that has the same file and no display: it sleeps on the fence, and resets it
  *
  * With a folder behind N the fence lies there, in a file as the library makes it by XSHMFENCE_NO_MEMFD, which only its version
  * 1.3.3 knows. A thread looks whether the word is ever another than a fence's.
@@ -19,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <X11/xshmfence.h>
@@ -111,8 +117,6 @@ static void start_checker(struct xshmfence *fence)
 
 static void alone(struct xshmfence *fence, long cycles)
 {
-    xcb_get_input_focus_cookie_t cookie = xcb_get_input_focus(connection);
-    free(xcb_get_input_focus_reply(connection, cookie, NULL));
     puts("ready");
     fflush(stdout);
     getchar();
@@ -134,6 +138,33 @@ static int alloc_in(const char *folder)
     return fd;
 }
 
+static struct xshmfence *map(int fd)
+{
+    struct xshmfence *fence = fd < 0 ? NULL : xshmfence_map_shm(fd);
+    if (fence == NULL)
+        fail("no fence");
+    return fence;
+}
+
+/* Both ways: the trigger wakes the other side, and the reset is seen here. */
+static void call(struct xshmfence *fence, long cycles)
+{
+    for (long cycle = 0; cycle < cycles; cycle++) {
+        xshmfence_trigger(fence);
+        while (xshmfence_query(fence) == 1)
+            usleep(50);
+    }
+}
+
+static void answer(struct xshmfence *fence, long cycles)
+{
+    start_checker(fence);
+    for (long cycle = 0; cycle < cycles; cycle++) {
+        await(fence);
+        xshmfence_reset(fence);
+    }
+}
+
 /* Events are of no interest, but must not pile up; an error is one of ours. */
 static void drain(void)
 {
@@ -150,6 +181,94 @@ static void drain(void)
         fail("the connection is lost");
 }
 
+static uint32_t share(uint32_t window, int fd)
+{
+    uint32_t name = xcb_generate_id(connection);
+    uint32_t words[4] = { 0, window, name, 0 };
+    send_request(&dri3, FENCE_FROM_FD, words, sizeof(words), &fd, 1);
+    return name;
+}
+
+static void trigger_by_server(struct xshmfence *fence, uint32_t name)
+{
+    uint32_t words[2] = { 0, name };
+    xshmfence_reset(fence);
+    send_request(&sync_, TRIGGER_FENCE, words, sizeof(words), NULL, 0);
+    if (xcb_flush(connection) <= 0)
+        fail("the connection is lost");
+    await(fence);
+    drain();
+}
+
+static int alloc(const char *folder)
+{
+    return folder != NULL ? alloc_in(folder) : xshmfence_alloc_shm();
+}
+
+static void many(uint32_t window, const char *folder, long count)
+{
+    struct xshmfence **fences = calloc(count, sizeof(*fences));
+    uint32_t *names = calloc(count, sizeof(*names));
+
+    for (long i = 0; i < count; i++) {
+        int fd = alloc(folder);
+        fences[i] = map(fd);
+        names[i] = share(window, fd);
+    }
+    for (int round = 0; round < 3; round++)
+        for (long i = 0; i < count; i++)
+            trigger_by_server(fences[i], names[i]);
+}
+
+static void present_and_await(xcb_window_t window, xcb_pixmap_t pixmap, struct xshmfence *fence, uint32_t name, uint32_t cycle)
+{
+    uint32_t words[18] = { 0, window, pixmap, cycle, 0, 0, 0, 0, 0, name, PRESENT_OPTION_ASYNC };
+    xshmfence_reset(fence);
+    send_request(&present, PRESENT_PIXMAP, words, sizeof(words), NULL, 0);
+    if (xcb_flush(connection) <= 0)
+        fail("the connection is lost");
+    await(fence);
+    drain();
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
+}
+
+static int compare(const void *one, const void *other)
+{
+    double a = *(const double *)one, b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+/* In turns, so that what else the machine does meets all alike. */
+static void measure(uint32_t window, const char *folder, long cycles)
+{
+    int fds[2] = { xshmfence_alloc_shm(), alloc_in(folder) };
+    struct xshmfence *fences[2] = { map(fds[0]), map(fds[1]) };
+    uint32_t names[2] = { share(window, fds[0]), share(window, fds[1]) };
+    double *times[3];
+
+    for (int kind = 0; kind < 3; kind++)
+        times[kind] = calloc(cycles, sizeof(double));
+    for (long cycle = 0; cycle < cycles; cycle++) {
+        double start = now();
+        free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+        times[2][cycle] = now() - start;
+        for (int kind = 0; kind < 2; kind++) {
+            start = now();
+            trigger_by_server(fences[kind], names[kind]);
+            times[kind][cycle] = now() - start;
+        }
+    }
+    for (int kind = 0; kind < 3; kind++)
+        qsort(times[kind], cycles, sizeof(double), compare);
+    printf("{\"reply\":%.1f,\"relay\":%.1f,\"shared\":%.1f}\n", times[2][cycles / 2], times[0][cycles / 2], times[1][cycles / 2]);
+}
+
 int main(int argc, char **argv)
 {
     xcb_screen_t *screen;
@@ -157,13 +276,18 @@ int main(int argc, char **argv)
     xcb_pixmap_t pixmap;
     struct xshmfence *fence;
     uint32_t name, values[] = { 1 };
+    const char *mode = argv[1], *folder = argc == 4 ? argv[3] : NULL;
     long cycles;
-    int fd, by_trigger;
+    int fd;
 
     if (argc != 3 && argc != 4)
-        fail("present|trigger|signals|alone N [FOLDER]");
-    by_trigger = !strcmp(argv[1], "trigger");
+        fail("present|trigger|signals|alone|many|measure|call|answer N [FOLDER]");
     cycles = atol(argv[2]);
+    if (!strcmp(mode, "answer")) {
+        answer(map(open(folder, O_RDWR | O_CLOEXEC)), cycles);
+        printf("cycles %ld\n", cycles);
+        return 0;
+    }
     connection = xcb_connect(NULL, NULL);
     if (xcb_connection_has_error(connection))
         fail("no display");
@@ -175,35 +299,38 @@ int main(int argc, char **argv)
     pixmap = xcb_generate_id(connection);
     xcb_create_pixmap(connection, screen->root_depth, pixmap, window, SIDE, SIDE);
 
-    fd = argc == 4 ? alloc_in(argv[3]) : xshmfence_alloc_shm();
-    fence = fd < 0 ? NULL : xshmfence_map_shm(fd);
-    if (fence == NULL)
-        fail("no fence");
-    name = xcb_generate_id(connection);
-    {
-        uint32_t words[4] = { 0, window, name, 0 };
-        send_request(&dri3, FENCE_FROM_FD, words, sizeof(words), &fd, 1);
+    if (!strcmp(mode, "many")) {
+        many(window, folder, cycles);
+        printf("cycles %ld\n", cycles);
+        return 0;
     }
-    if (!strcmp(argv[1], "alone")) {
+    if (!strcmp(mode, "measure")) {
+        measure(window, folder, cycles);
+        return 0;
+    }
+    fd = alloc(folder);
+    fence = map(fd);
+    name = share(window, fd);
+    /* Who waits for a fence that was refused does so for ever. */
+    free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+    drain();
+    if (!strcmp(mode, "alone")) {
         alone(fence, cycles);
         return 0;
     }
     start_checker(fence);
-    if (!strcmp(argv[1], "signals"))
+    if (!strcmp(mode, "signals"))
         start_signals();
-    for (long cycle = 0; cycle < cycles; cycle++) {
-        xshmfence_reset(fence);
-        if (by_trigger) {
-            uint32_t words[2] = { 0, name };
-            send_request(&sync_, TRIGGER_FENCE, words, sizeof(words), NULL, 0);
-        } else {
-            uint32_t words[18] = { 0, window, pixmap, (uint32_t)cycle, 0, 0, 0, 0, 0, name, PRESENT_OPTION_ASYNC };
-            send_request(&present, PRESENT_PIXMAP, words, sizeof(words), NULL, 0);
+    if (!strcmp(mode, "call")) {
+        xcb_flush(connection);
+        call(fence, cycles);
+    } else {
+        for (long cycle = 0; cycle < cycles; cycle++) {
+            if (!strcmp(mode, "trigger"))
+                trigger_by_server(fence, name);
+            else
+                present_and_await(window, pixmap, fence, name, (uint32_t)cycle);
         }
-        if (xcb_flush(connection) <= 0)
-            fail("the connection is lost");
-        await(fence);
-        drain();
     }
     printf("cycles %ld\n", cycles);
     xcb_disconnect(connection);
