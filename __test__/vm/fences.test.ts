@@ -11,8 +11,9 @@ import { inOneGuest, type GuestPlace } from './support/place.js';
 const FENCES = join(ROOT, 'build/shims/fences');
 /** On the memory that the host has too, which libxshmfence before 1.3.3 does not use by itself. */
 const SHARED = '/dev/shm';
-/** More than the window of that memory has room for. */
-const CROWD = 300;
+/** More than the window of that memory has room for: 128 files at the very most. */
+const CROWD = extent({ quick: 150, all: 300 });
+const ROOM_MAX = 128;
 /** Each would be a message if somebody slept. */
 const ALONE = 100_000;
 /** What the thread that watches does because strace stops it, and once more if it was late. */
@@ -51,12 +52,13 @@ inOneGuest(
     it('a program of the host that sleeps on a shared fence is woken by one of the guest, time after time', async function () {
       this.timeout(1_500_000);
       await eventually('no other file is there', () => memoryFiles(place).length === 0);
-      await using caller = await place.guest.start(FENCES, ['call', String(CYCLES), SHARED]);
+      const cycles = CYCLES / 4;
+      await using caller = await place.guest.start(FENCES, ['call', String(cycles), SHARED]);
       await eventually('the file is there', () => memoryFiles(place).length > 0);
       const [file = ''] = memoryFiles(place);
-      await using answering = new Running(FENCES, ['answer', String(CYCLES), file], { limitMs: 1_400_000 });
+      await using answering = new Running(FENCES, ['answer', String(cycles), file], { limitMs: 1_400_000 });
       const [there, here] = [await answering.finished(), await caller.finished()];
-      assert.deepEqual([there.stdout, there.stderr, here.stdout, here.stderr], [`cycles ${CYCLES}\n`, '', `cycles ${CYCLES}\n`, '']);
+      assert.deepEqual([there.stdout, there.stderr, here.stdout, here.stderr], [`cycles ${cycles}\n`, '', `cycles ${cycles}\n`, '']);
     });
 
     it('a shared fence that nobody sleeps on costs the thread that watches no system call', async () => {
@@ -83,7 +85,7 @@ inOneGuest(
       const sum = ({ fencesShared, fencesCrowdedOut }: Totals): number => fencesShared + fencesCrowdedOut;
       const after = await totalsOf(place, (now) => sum(now) >= sum(before) + 2 * CROWD);
       const [shared, crowdedOut] = [after.fencesShared - before.fencesShared, after.fencesCrowdedOut - before.fencesCrowdedOut];
-      assert.ok(shared + crowdedOut === 2 * CROWD && shared >= 90 && crowdedOut > CROWD, `${shared} and ${crowdedOut}`);
+      assert.ok(shared + crowdedOut === 2 * CROWD && shared >= 90 && crowdedOut >= 2 * (CROWD - ROOM_MAX), `${shared} and ${crowdedOut}`);
       assert.equal(place.guest.command.stderr.split('fences are relayed, as /dev/shm has no more memory').length, 2, place.guest.command.stderr);
     });
 
