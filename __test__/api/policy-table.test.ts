@@ -1,11 +1,17 @@
-// What a policy's author writes and what its table says are the same: two readings of random rules on random requests, one by names and
-// values, one by words and bytes. That the addon reads tables so is tested in crates/session/tests/policy.rs.
+// What a policy's author writes is what clients get: random rules, read here by names and values, and compiled to a table that a bridge has its
+// client obey. Its requests come out at a server that notes them.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import * as fc from 'fast-check';
+import { startBridge } from 'x11bridge';
 import { allRequests, type Field, type Request } from '../../dist/policy/catalogue.js';
 import { compilePolicy, type PolicyTable } from '../../dist/policy/compile.js';
 import { checkPolicy, ERRORS, isAbove, isAtoms, isBits, type Condition, type Rule } from '../../dist/policy/rule.js';
+import type { NativeBridge } from '../../dist/session/bridge.js';
+import { TemporaryFolder } from '../support/temporary.js';
+import { Incoming, ScriptedServer, UNASSIGNED, Wire } from './support/scripted-server.js';
 
 const CLASSES = ['none', 'own', 'root', 'other'] as const;
 const IDS = [0, 0x20_0007, 0x51, 0x60_0001];
@@ -13,7 +19,12 @@ const ATOMS = ['PRIMARY', 'CLIPBOARD', 'WM_NAME', '_MINE'];
 /** Their numbers at this server, and one that has none of these names. */
 const NUMBERS = [1, 300, 39, 301, 77];
 const NAMES = new Set(['CreateWindow', 'ChangeWindowAttributes', 'ConfigureWindow', 'ChangeProperty', 'GetProperty', 'CopyArea', 'GetImage', 'GrabButton', 'ConvertSelection', 'RENDER.CreatePicture', 'XFIXES.SelectSelectionInput', 'SHAPE.Mask']);
-const DETAIL = 0xffff;
+/** What the server gives this side, and the opcodes of extensions. */
+const OWN_IDS = [0x20_0000, 0x1f_ffff] as const;
+const MAJORS = new Map([['BIG-REQUESTS', 133], ['RENDER', 140], ['XFIXES', 141], ['SHAPE', 142]]);
+const NO_OPERATION = 127;
+/** Bytes of a request: room for all fields and 32 values. */
+const REQUEST_BYTES = 300;
 /** Numbers at the edges of a table's words. */
 const EDGES = [0, 1, 2, 31, 32, 33, 63];
 
@@ -76,13 +87,18 @@ function named({ request, fields, values }: Sample): Map<string, number> {
   return new Map([...fields, ...listed(request).flatMap(([name, { value }]): [string, number][] => ((mask >>> value.bit) & 1 ? [[name, values[value.bit] ?? 0]] : []))]);
 }
 
+function classOf(id: number): (typeof CLASSES)[number] {
+  if (id < OWN_IDS[0]) return id <= 1 ? 'none' : 'root';
+  return id <= OWN_IDS[0] + OWN_IDS[1] ? 'own' : 'other';
+}
+
 function says(condition: Condition, value: number | undefined): boolean {
   if (value === undefined) return false;
   if (isBits(condition)) return (value & condition.bits) !== 0;
   if (isAbove(condition)) return value > condition.above;
   if (isAtoms(condition)) return condition.atom.some((name) => NUMBERS[ATOMS.indexOf(name)] === value);
   const list = (Array.isArray(condition) ? condition : [condition]) as readonly (string | number)[];
-  return list.some((one) => (typeof one === 'number' ? one === (value & 0x7f) : CLASSES[IDS.indexOf(value)] === one));
+  return list.some((one) => (typeof one === 'number' ? one === (value & 0x7f) : classOf(value) === one));
 }
 
 /** Whether a rule speaks of a request, and all of its conditions hold. */
@@ -109,122 +125,131 @@ function interpreted(rules: readonly Rule[], one: Sample): { outcome: Outcome; v
   return { outcome: ['pass', 0], values };
 }
 
-class Bytes {
-  readonly bytes = Buffer.alloc(300);
-
-  constructor(
-    readonly bigEndian: boolean,
-    readonly header: number,
-  ) {}
-
-  at(offset: number): number {
-    return offset === DETAIL ? 1 : this.header + offset;
-  }
-
-  read(offset: number, width: number): number {
-    return this.bigEndian ? this.bytes.readUIntBE(this.at(offset), width) : this.bytes.readUIntLE(this.at(offset), width);
-  }
-
-  write(offset: number, width: number, value: number): void {
-    if (this.bigEndian) this.bytes.writeUIntBE(value, this.at(offset), width);
-    else this.bytes.writeUIntLE(value, this.at(offset), width);
-  }
+/** A request's bytes, with what was asked for or what is left of it. */
+function encoded(one: Sample, wire: Wire, header: number, byName: ByName = one.fields): Buffer {
+  const bytes = Buffer.alloc(REQUEST_BYTES);
+  const { extension, opcode } = one.request;
+  bytes.set(extension === undefined ? [opcode] : [MAJORS.get(extension) ?? 0, opcode]);
+  if (header === 4) wire.write(bytes, 2, 2, REQUEST_BYTES / 4);
+  else wire.write(bytes, 4, 4, REQUEST_BYTES / 4);
+  for (const [name, { at, width }] of plain(one.request)) wire.write(bytes, at === 'detail' ? 1 : header + Number(at), width, byName.get(name) ?? 0);
+  writeList(bytes, one, wire, header, byName);
+  return bytes;
 }
 
-function encoded(one: Sample, bigEndian: boolean, header: number, byName: ByName = one.fields): Bytes {
-  const out = new Bytes(bigEndian, header);
-  for (const [name, { at, width }] of plain(one.request)) out.write(at === 'detail' ? DETAIL : Number(at), width, byName.get(name) ?? 0);
-  writeList(out, one, byName);
-  return out;
-}
-
-function writeList(out: Bytes, { request, fields, values }: Sample, byName: ByName): void {
+function writeList(bytes: Buffer, { request, fields, values }: Sample, wire: Wire, header: number, byName: ByName): void {
   const list = listed(request);
   const [, { at = 0, value: { maskWidth = 4 } = {} } = {}] = list[0] ?? [];
   const mask = list.length === 0 ? 0 : (fields.get('value_mask') ?? 0);
   const there = values.map((value, bit) => ({ value, bit })).filter(({ bit }) => bit < 8 * maskWidth && (mask >>> bit) & 1);
   for (const [place, { value, bit }] of there.entries()) {
     const [name = ''] = list.find(([, field]) => field.value.bit === bit) ?? [];
-    out.write(Number(at) + 4 * place, 4, byName.get(name) ?? value);
+    wire.write(bytes, header + Number(at) + 4 * place, 4, byName.get(name) ?? value);
   }
 }
 
-type Word = () => number;
-interface Place {
-  readonly at: number;
-  readonly width: number;
-}
+/** A client, a bridge and a server. */
+class Line implements AsyncDisposable {
+  #sequence = 0;
 
-/** Where a test looks; undefined for a value that the mask doesn't have. */
-function subjectOf(word: Word, bytes: Bytes): Place | undefined {
-  const [subject, first] = [word(), word()];
-  const field = { at: first & 0xffff, width: first >>> 16 };
-  if (subject === 0) return field;
-  const mask = bytes.read(field.at, field.width);
-  const [at, bit] = [word(), word()];
-  const before = [...Array(bit).keys()].filter((one) => (mask >>> one) & 1).length;
-  return (mask >>> bit) & 1 ? { at: at + 4 * before, width: 4 } : undefined;
-}
+  private constructor(
+    private readonly wire: Wire,
+    private readonly server: ScriptedServer,
+    private readonly bridge: NativeBridge,
+    private readonly socket: Socket,
+    private readonly incoming: Incoming,
+    private readonly folder: TemporaryFolder,
+  ) {}
 
-/** What a test asks of a value. */
-function asks(ask: number, low: number, high: number, value: number, atoms: readonly string[]): boolean {
-  const number = value & 0x7f;
-  switch (ask) {
-    case 0:
-      return ((1 << IDS.indexOf(value)) & low) !== 0;
-    case 1:
-      return (value & low) !== 0;
-    case 2:
-      return number < 64 && (((number < 32 ? low : high) >>> (number % 32)) & 1) === 1;
-    case 3:
-      return atoms.slice(low, low + high).some((name) => NUMBERS[ATOMS.indexOf(name)] === value);
-    default:
-      return value > low;
+  /** Connects a client that knows all extensions, with BIG-REQUESTS if it is to use its form. */
+  static async open(wire: Wire, header: number): Promise<Line> {
+    const folder = new TemporaryFolder();
+    const server = await ScriptedServer.listen(folder.file('X'), { extensions: MAJORS, atoms: new Map(ATOMS.map((name, at) => [name, NUMBERS[at] ?? 0])), ids: OWN_IDS });
+    const bridge = (await startBridge({ socket: folder.file('bridge'), hostDisplay: server.path, channel: 'socket', runtimeDir: folder.path }))._unsafeUnwrap() as NativeBridge;
+    const socket = connect(bridge.socketPath);
+    await once(socket, 'connect');
+    const line = new Line(wire, server, bridge, socket, new Incoming(socket), folder);
+    await line.#begin(header === 8);
+    return line;
   }
-}
 
-/** By words and bytes, as crates/session/src/policy/table.rs describes them. */
-function executed({ words, extensions, atoms }: PolicyTable, { request }: Sample, bytes: Bytes): Outcome {
-  const group = extensions.indexOf(request.extension ?? '') + 1;
-  const next = words.slice(1 + extensions.length)[Symbol.iterator]();
-  const word: Word = () => next.next().value ?? Number.NaN;
-  for (let place = word(); !Number.isNaN(place); place = word()) {
-    const [opcode, action, error] = [word(), word(), word()];
-    word();
-    let [holds, strip] = [true, (): void | undefined => undefined];
-    for (let tests = word(); tests > 0; tests--) {
-      const field = subjectOf(word, bytes);
-      const [ask, negate, low, high] = [word(), word(), word(), word()];
-      assert.equal(negate, 0);
-      const value = field && bytes.read(field.at, field.width);
-      holds &&= value !== undefined && asks(ask, low, high, value, atoms);
-      strip = () => field && bytes.write(field.at, field.width, ((value ?? 0) & ~low) >>> 0);
+  async #begin(bigRequests: boolean): Promise<void> {
+    const hello = Buffer.alloc(12);
+    hello[0] = this.wire.bigEndian ? 0x42 : 0x6c;
+    this.wire.write(hello, 2, 2, 11);
+    this.socket.write(hello);
+    const head = (await this.incoming.take(8)) ?? Buffer.alloc(8);
+    assert.equal(head[0], 1);
+    await this.incoming.take(4 * this.wire.read(head, 6, 2));
+    const queries = [...MAJORS.keys()].map((name) => this.wire.queryExtension(name));
+    await this.#converse(queries, queries.length);
+    if (bigRequests) await this.#converse([this.wire.request(MAJORS.get('BIG-REQUESTS') ?? 0, 0, Buffer.alloc(0))], 1);
+  }
+
+  /** Sends requests, and waits until the server has done all of them. @returns the errors by the place of their request */
+  async #converse(requests: readonly Buffer[], replies = 0): Promise<Map<number, Buffer>> {
+    const first = this.#sequence + 1;
+    this.socket.write(Buffer.concat([...requests, this.wire.getInputFocus()]));
+    this.#sequence += requests.length + 1;
+    const errors = new Map<number, Buffer>();
+    for (let left = replies + 1; left > 0; ) {
+      const message = await this.incoming.take(32);
+      assert.ok(message, 'the bridge has closed the connection');
+      const place = (this.wire.read(message, 2, 2) - first) & 0xffff;
+      // Rules for all requests may refuse the last one, too.
+      if (message[0] === 1 || place === requests.length) left--;
+      else errors.set(place, message);
     }
-    if (place !== group || opcode !== request.opcode || !holds) continue;
-    if (action < 3) return ([['pass', 0], ['deny', error], ['ignore', 0]] as const)[action] ?? ['pass', 0];
-    if (action === 4) strip();
+    return errors;
   }
-  return ['pass', 0];
+
+  /** What becomes of requests under a policy: what is done to each, and its bytes as the server gets it. */
+  async under(table: PolicyTable, requests: readonly Buffer[]): Promise<{ outcome: Outcome; bytes: Buffer }[]> {
+    const live = { hostXauthority: undefined, spin: undefined, clientsMax: undefined, hostTimeout: 60 };
+    assert.ok((await this.bridge.apply(live, table)).isOk());
+    this.server.requests.length = 0;
+    const errors = await this.#converse(requests);
+    const seen = this.server.requests.slice(0, requests.length);
+    assert.equal(seen.length, requests.length);
+    return seen.map((bytes, at) => ({ outcome: outcomeOf(bytes, requests[at], errors.get(at)), bytes }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socket.destroy();
+    await this.bridge.close();
+    await this.server[Symbol.asyncDispose]();
+    this.folder[Symbol.dispose]();
+  }
 }
 
-describe('a compiled policy', () => {
+function outcomeOf(bytes: Buffer, request: Buffer | undefined, error: Buffer | undefined): Outcome {
+  if (bytes[0] === NO_OPERATION) return ['ignore', 0];
+  if (bytes[0] !== UNASSIGNED) return ['pass', 0];
+  assert.equal(error?.[10], request?.[0], 'the error is about the request');
+  return ['deny', error?.[1] ?? 0];
+}
+
+describe('a policy', () => {
   for (const [bigEndian, header] of [[false, 4], [true, 4], [false, 8], [true, 8]] as const) {
-    it(`says what its rules say of ${bigEndian ? 'big' : 'little'}-endian requests${header === 8 ? ' in the form of BIG-REQUESTS' : ''}`, () => {
+    it(`does what its rules say to ${bigEndian ? 'big' : 'little'}-endian requests${header === 8 ? ' in the form of BIG-REQUESTS' : ''}`, async function () {
+      this.timeout(120_000);
+      const wire = new Wire(bigEndian);
+      await using line = await Line.open(wire, header);
       let [compared, decided] = [0, 0];
-      fc.assert(
-        fc.property(policy, ({ rules, samples }) => {
+      await fc.assert(
+        fc.asyncProperty(policy, async ({ rules, samples }) => {
           const compiled = checkPolicy({ base: 'open', processes: 'keep', rules }).andThen(compilePolicy);
           fc.pre(compiled.isOk());
-          for (const one of samples) {
-            const bytes = encoded(one, bigEndian, header);
+          const done = await line.under(compiled._unsafeUnwrap(), samples.map((one) => encoded(one, wire, header)));
+          for (const [at, one] of samples.entries()) {
             const { outcome, values } = interpreted(rules, one);
-            assert.deepEqual(executed(compiled._unsafeUnwrap(), one, bytes), outcome);
-            assert.deepEqual(bytes.bytes, encoded(one, bigEndian, header, values).bytes);
+            assert.deepEqual(done[at]?.outcome, outcome);
+            if (outcome[0] === 'pass') assert.deepEqual(done[at]?.bytes, encoded(one, wire, header, values));
             compared++;
             if (outcome[0] !== 'pass') decided++;
           }
         }),
-        { numRuns: 500 },
+        { numRuns: 120 },
       );
       // The samples would be worth nothing if no rule ever met its request.
       assert.ok(compared >= 300 && decided >= compared / 10, `${decided} of ${compared}`);
