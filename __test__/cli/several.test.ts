@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BridgeStatus } from '../../dist/control/protocol.js';
 import { assertOneSentence, displayFiles, exists, jsonLines, ROOT, startX11bridge, x11bridge } from '../support/command.js';
@@ -75,6 +75,9 @@ describe('several bridges', () => {
     assert.equal(stdout, 'applied: policy\n');
     assert.ok((await info(second)).includes('XTEST'));
     assert.equal((await x11bridge(['reload', first.display, '--runtime-dir', folder.path])).stdout, 'nothing has changed\n');
+    // A bridge more is none of theirs.
+    appendFileSync(file, '[[bridge]]\n');
+    assert.equal((await x11bridge(['reload', first.display, '--runtime-dir', folder.path])).stdout, 'waiting for the next start: bridge\n');
     configure('nothing of the kind');
     command.child.kill('SIGHUP');
     await command.untilOutput(new RegExp(`"reload-failed","display":"${second.display}","kind":"invalid-policy"`));

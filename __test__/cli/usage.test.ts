@@ -116,6 +116,13 @@ describe('the command line', () => {
     assert.match((await x11bridge(['serve', ...HOST, '--clients-max', 'many'])).stderr, /^x11bridge: --clients-max must be .*, not "many"$/m);
   });
 
+  it('leads to the help of the command that was meant', async () => {
+    for (const [args, command] of [[['run'], 'run'], [['serve', 'extra'], 'serve'], [['config', 'check'], 'config check'], [['top', '--loud'], 'top']] as const) {
+      assert.match((await x11bridge(args)).stderr, new RegExp(`; see x11bridge ${command} --help\n$`));
+    }
+    assert.match((await x11bridge(['dance'])).stderr, /; see x11bridge --help\n$/);
+  });
+
   it('proposes the option that was meant', async () => {
     assert.match((await x11bridge(['serve', '--dispaly', ':1'])).stderr, /Did you mean --display\?/);
   });

@@ -5,8 +5,7 @@ import { OWN_OPTIONS } from '../config/host.js';
 import { GUARD_SETTINGS } from './commands/guard-settings.js';
 import { withSettings, type Invocation } from './invocation.js';
 import { lookingCommands } from './looking-commands.js';
-import { subcommand, type Outcome } from './subcommand.js';
-import { complain } from './terminal.js';
+import { complaintOf, subcommand, type Outcome } from './subcommand.js';
 import { packageVersion } from './version.js';
 import { withVmOptions, type VmInvocation } from './vm-options.js';
 
@@ -106,7 +105,7 @@ export function createProgram(outcome: Outcome): Command {
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', PROGRAM_HELP)
-    .configureOutput({ outputError: (text) => complain(usageSentence(text)) });
+    .configureOutput({ outputError: complaintOf('x11bridge') });
   for (const add of [runCommand, serveCommand, guardCommand, hostCommand, vmCommand, configCommand, doctorCommand, lookingCommands, completionCommand]) add(program, outcome);
   return program;
 }
@@ -227,10 +226,4 @@ function completionCommand(program: Command, outcome: Outcome): void {
       const [{ completion }, { commandTree }] = await Promise.all([import('./commands/completion.js'), import('./command-tree.js')]);
       outcome.code = completion(shell, commandTree(program));
     });
-}
-
-/** Commander's own wording on one line, with the way to the help. */
-function usageSentence(text: string): string {
-  const [first = '', ...more] = text.trim().replace(/^error: /, '').split('\n');
-  return `${[first.replace(/\.$/, ''), ...more].join(' ')}; see x11bridge --help`;
 }

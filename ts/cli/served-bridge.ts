@@ -24,7 +24,13 @@ import { packageVersion } from './version.js';
 export type Adjust = (settings: ResolvedSettings) => ResolvedSettings;
 
 /** Reads the settings of all sources again; `holding` are those that the bridge has. */
-export type Reread = (holding: ResolvedSettings) => Result<ResolvedSettings, BridgeError>;
+export type Reread = (holding: ResolvedSettings) => Result<ResolvedSettings & Beside, BridgeError>;
+
+/** What else the sources say. */
+export interface Beside {
+  /** Whether there are bridges in them that do not run. */
+  readonly hasMoreBridges?: boolean;
+}
 
 export class ServedBridge {
   private readonly startedAt = performance.now();
@@ -163,7 +169,7 @@ export class ServedBridge {
     return result;
   }
 
-  private apply(wanted: ResolvedSettings): ResultAsync<Changes, BridgeError> {
+  private apply({ hasMoreBridges = false, ...wanted }: ResolvedSettings & Beside): ResultAsync<Changes, BridgeError> {
     return policyOf(wanted, process.env).asyncAndThen((policy) => {
       // A policy's file may have changed under the same name.
       const same = isDeepStrictEqual(this.bridge.policy, policy);
@@ -172,7 +178,7 @@ export class ServedBridge {
         this.settings = reloaded(this.settings, wanted);
         this.reporter.level = wanted.logLevel;
         if (changes.applied.includes(SCHEMA.metrics.key)) void this.openMetrics();
-        return changes;
+        return hasMoreBridges ? { ...changes, waiting: [...changes.waiting, 'bridge'] } : changes;
       });
     });
   }

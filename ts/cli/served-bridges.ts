@@ -26,7 +26,7 @@ export class ServedBridges {
     for (const variable of unknownVariables(process.env)) complain(`warn: ${variable} is no setting, and has no effect`);
     const opened = read.value.map((settings, at) => {
       const reporter = new Reporter(settings.logLevel, invocation.json ? writeJson : undefined, several);
-      return ServedBridge.open({ ...settings, ...(inherited && { inherited }) }, reporter, rereadOf(invocation, adjust, at));
+      return ServedBridge.open({ ...settings, ...(inherited && { inherited }) }, reporter, rereadOf(invocation, adjust, at, read.value.length));
     });
     const started = opened.flatMap((one) => (one.isOk() ? [one.value] : []));
     const [failed] = opened.flatMap((one) => (one.isErr() ? [one.error] : []));
@@ -56,12 +56,12 @@ async function closeAll(all: readonly ServedBridge[]): Promise<void> {
 }
 
 /** The settings of a bridge among those of the files: that of the same display or socket, else that of the same place. */
-function rereadOf(invocation: Invocation, adjust: Adjust, place: number): Reread {
+function rereadOf(invocation: Invocation, adjust: Adjust, place: number, running: number): Reread {
   return (holding) =>
     settingsOfBridges(invocation, process.env).andThen((all) => {
       const own = (settings: ResolvedSettings): boolean => (holding.display ?? holding.socket) !== undefined && settings.display === holding.display && settings.socket === holding.socket;
       const wanted = all.find(own) ?? all[place];
       if (wanted === undefined) return err(failure('invalid-config', `the configuration has ${all.length} bridges, and none in place of this one: end it, or put its table back`));
-      return ok({ ...adjust(wanted), ...(holding.inherited && { inherited: holding.inherited }) });
+      return ok({ ...adjust(wanted), ...(holding.inherited && { inherited: holding.inherited }), hasMoreBridges: all.length > running });
     });
 }
