@@ -1,25 +1,24 @@
 //! The host half's exports.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use display::DisplayName;
 use host::{DevShm, Event, Host, Options};
 use napi::Task;
 use napi::bindgen_prelude::{AsyncTask, Either, Env, Function};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use crate::convert::{invalid, number};
 use crate::values::{BindingDevShm, BindingError, BindingHostEvent, BindingHostOptions, BindingTraffic};
-use crate::{Listener, silence_panics};
+use crate::{Listener, listen, silence_panics};
 
 /// A running host half.
 #[napi]
 pub struct BindingHost {
     host: Arc<Host>,
-    listener: Arc<Mutex<Option<Listener>>>,
+    listener: Listener,
 }
 
 /// Starts a host half. Nothing is asked of the X server yet.
@@ -40,15 +39,7 @@ pub fn start_host(
 fn start(options: BindingHostOptions, on_events: &Function<'_, (), ()>) -> Result<BindingHost, BindingError> {
     silence_panics();
     let options = host_options(options)?;
-    let listener = on_events.build_threadsafe_function().build();
-    let listener = listener.map_err(|error| BindingError::internal(&error.reason))?;
-    let listener = Arc::new(Mutex::new(Some(listener)));
-    let called = Arc::clone(&listener);
-    let notify = Box::new(move || {
-        if let Some(listener) = &*called.lock().unwrap_or_else(PoisonError::into_inner) {
-            listener.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        }
-    });
+    let (listener, notify) = listen(on_events)?;
     let host = Host::start(options, notify).map_err(|error| BindingError::from(&error))?;
     Ok(BindingHost { host: Arc::new(host), listener })
 }
@@ -101,7 +92,7 @@ impl BindingHost {
 /// Closing waits for a thread, so it runs on one of Node's pool.
 pub struct CloseHost {
     host: Arc<Host>,
-    listener: Arc<Mutex<Option<Listener>>>,
+    listener: Listener,
 }
 
 impl Task for CloseHost {

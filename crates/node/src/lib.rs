@@ -22,13 +22,15 @@ use values::{
     BindingStats, BindingTraceBatch, BindingTraceStart,
 };
 
-type Listener = ThreadsafeFunction<(), (), (), Status, false>;
+/// What is called when events begin to wait; gone when none will any more, so that the event loop can end.
+type Listener = Arc<Mutex<Option<ThreadsafeFunction<(), (), (), Status, false>>>>;
+type Notify = Box<dyn Fn() + Send + Sync>;
 
 /// A running bridge.
 #[napi]
 pub struct BindingBridge {
     bridge: Arc<Bridge>,
-    listener: Arc<Mutex<Option<Listener>>>,
+    listener: Listener,
 }
 
 /// Starts a bridge. A handful of system calls; nothing is asked of the X server yet.
@@ -49,6 +51,13 @@ pub fn start_bridge(
 fn start(options: BindingOptions, on_events: &Function<'_, (), ()>) -> Result<BindingBridge, BindingError> {
     silence_panics();
     let options = convert::options(options)?;
+    let (listener, notify) = listen(on_events)?;
+    let bridge = Bridge::start(options, notify).map_err(|error| BindingError::from(&error))?;
+    Ok(BindingBridge { bridge: Arc::new(bridge), listener })
+}
+
+/// What to keep until the end, and what to call from any thread meanwhile.
+fn listen(on_events: &Function<'_, (), ()>) -> Result<(Listener, Notify), BindingError> {
     let listener = on_events.build_threadsafe_function().build();
     let listener = listener.map_err(|error| BindingError::internal(&error.reason))?;
     let listener = Arc::new(Mutex::new(Some(listener)));
@@ -58,8 +67,7 @@ fn start(options: BindingOptions, on_events: &Function<'_, (), ()>) -> Result<Bi
             listener.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     });
-    let bridge = Bridge::start(options, notify).map_err(|error| BindingError::from(&error))?;
-    Ok(BindingBridge { bridge: Arc::new(bridge), listener })
+    Ok((listener, notify))
 }
 
 /// The version of this addon; it must be that of the package.
@@ -272,7 +280,7 @@ impl Task for TraceBegin {
 /// Closing blocks, so it runs on a thread of Node's pool.
 pub struct Close {
     bridge: Arc<Bridge>,
-    listener: Arc<Mutex<Option<Listener>>>,
+    listener: Listener,
 }
 
 impl Task for Close {

@@ -18,8 +18,8 @@ impl SharedMap {
     /// Reads a part of a file into the same part of the mapping, as far as both go.
     pub fn copy_from_file(&self, file: impl AsFd, range: Range<u64>) -> Result<(), Errno> {
         let file = file.as_fd().as_raw_fd();
-        self.each(range, |at, bytes, offset| {
-            // SAFETY: `each` gives a place in the mapping, which lives as long as `self` and to which there is no reference.
+        each_piece(self.as_ptr(), self.len(), &range, |at, bytes, offset| {
+            // SAFETY: it gives a place in the mapping, which lives as long as `self` and to which there is no reference.
             unsafe { libc::pread(file, at.cast(), bytes, offset) }
         })
     }
@@ -27,32 +27,10 @@ impl SharedMap {
     /// Writes a part of the mapping to the same part of a file, up to the mapping's end.
     pub fn copy_to_file(&self, file: impl AsFd, range: Range<u64>) -> Result<(), Errno> {
         let file = file.as_fd().as_raw_fd();
-        self.each(range, |at, bytes, offset| {
-            // SAFETY: `each` gives a place in the mapping, which lives as long as `self`; the kernel only reads it.
+        each_piece(self.as_ptr(), self.len(), &range, |at, bytes, offset| {
+            // SAFETY: it gives a place in the mapping, which lives as long as `self`; the kernel only reads it.
             unsafe { libc::pwrite(file, at.cast(), bytes, offset) }
         })
-    }
-
-    fn each(
-        &self,
-        range: Range<u64>,
-        copy: impl Fn(*mut u8, usize, libc::off_t) -> isize,
-    ) -> Result<(), Errno> {
-        let Range { start: mut at, end } = within(&range, self.len());
-        while at < end {
-            let offset = libc::off_t::try_from(at).map_err(|_| Errno::OVERFLOW)?;
-            // SAFETY: `at` lies below the mapping's length.
-            let place = unsafe { self.as_ptr().add(at) };
-            match copy(place, end - at, offset) {
-                0 => return Ok(()),
-                copied => match usize::try_from(copied) {
-                    Ok(copied) => at += copied,
-                    Err(_) if last_errno() == Errno::INTR => {}
-                    Err(_) => return Err(last_errno()),
-                },
-            }
-        }
-        Ok(())
     }
 }
 
@@ -75,6 +53,29 @@ impl SysvSegment {
         unsafe { copy(map.as_ptr().add(range.start), self.as_ptr().add(range.start), range.len()) }
         Ok(())
     }
+}
+
+/// Calls `copy` with pointer, length and file offset for what of `range` lies in the `len` bytes from `start` on, until all is done or
+/// nothing more comes.
+pub(crate) fn each_piece(
+    start: *mut u8,
+    len: usize,
+    range: &Range<u64>,
+    copy: impl Fn(*mut u8, usize, libc::off_t) -> isize,
+) -> Result<(), Errno> {
+    let Range { start: mut at, end } = within(range, len);
+    while at < end {
+        let offset = libc::off_t::try_from(at).map_err(|_| Errno::OVERFLOW)?;
+        match copy(start.wrapping_add(at), end - at, offset) {
+            0 => return Ok(()),
+            copied => match usize::try_from(copied) {
+                Ok(copied) => at += copied,
+                Err(_) if last_errno() == Errno::INTR => {}
+                Err(_) => return Err(last_errno()),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// The part of `range` that lies below `len`.

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 
 use rustix::io::Errno;
 
+use crate::copying::each_piece;
 use crate::last_errno;
 
 /// An attached segment. It is detached when dropped.
@@ -90,8 +91,8 @@ impl SysvSegment {
     /// Copies a range to the same place of a file. What lies behind the segment's end is left out.
     pub fn copy_to(&self, file: impl AsFd, range: Range<u64>) -> Result<(), Errno> {
         let file = file.as_fd().as_raw_fd();
-        self.each(range, |at, bytes, offset| {
-            // SAFETY: `each` gives a place in the mapping, which lives as long as `self`; the kernel only reads it.
+        each_piece(self.start.as_ptr(), self.len, &range, |at, bytes, offset| {
+            // SAFETY: it gives a place in the mapping, which lives as long as `self`; the kernel only reads it.
             unsafe { libc::pwrite(file, at.cast(), bytes, offset) }
         })
     }
@@ -104,35 +105,11 @@ impl SysvSegment {
             return Err(Errno::ACCESS);
         }
         let file = file.as_fd().as_raw_fd();
-        self.each(range, |at, bytes, offset| {
-            // SAFETY: `each` gives a place in the mapping, which is writable and lives as long as `self`; nothing but
+        each_piece(self.start.as_ptr(), self.len, &range, |at, bytes, offset| {
+            // SAFETY: it gives a place in the mapping, which is writable and lives as long as `self`; nothing but
             // the kernel and the client's own process ever looks at it.
             unsafe { libc::pread(file, at.cast(), bytes, offset) }
         })
-    }
-
-    /// Calls `copy` with pointer, length and file offset until the range is done or nothing more comes.
-    fn each(
-        &self,
-        range: Range<u64>,
-        copy: impl Fn(*mut u8, usize, libc::off_t) -> isize,
-    ) -> Result<(), Errno> {
-        let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(self.len);
-        let mut at = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
-        while at < end {
-            // SAFETY: `at` lies below the segment's length.
-            let place = unsafe { self.start.add(at) };
-            let offset = libc::off_t::try_from(at).map_err(|_| Errno::OVERFLOW)?;
-            match copy(place.as_ptr(), end - at, offset) {
-                0 => return Ok(()),
-                copied => match usize::try_from(copied) {
-                    Ok(copied) => at += copied,
-                    Err(_) if last_errno() == Errno::INTR => {}
-                    Err(_) => return Err(last_errno()),
-                },
-            }
-        }
-        Ok(())
     }
 }
 
