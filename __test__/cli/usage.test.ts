@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { assertOneSentence, ROOT, x11bridge } from '../support/command.js';
+import { assertOneSentence, COMMAND, ROOT, x11bridge } from '../support/command.js';
+import { finish } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
 
 const HOST = ['--host-display', ':0'];
@@ -47,6 +48,22 @@ describe('the command line', () => {
       assert.match(stdout, /loaded .*dist\/cli\/main\.js/);
       assert.doesNotMatch(stdout, /dist\/native\/binding|\.node\b/);
     }
+  });
+
+  it('fails with one sentence when its output cannot be written, but not when nobody reads on', async () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      for (const args of [['--version'], ['config', 'show'], ['completion', 'bash']]) {
+        const { code, stderr } = await x11bridge(args, { stdio: ['ignore', full, 'pipe'] });
+        assert.equal(code, 1);
+        assertOneSentence(stderr);
+        assert.match(stderr, /ENOSPC/);
+      }
+    } finally {
+      closeSync(full);
+    }
+    const { code, stderr } = await finish('bash', ['-c', `'${process.execPath}' '${COMMAND}' config schema | head -c 0; exit \${PIPESTATUS[0]}`]);
+    assert.deepEqual([code, stderr], [0, '']);
   });
 
   it('shows the help and ends with 2 when no command is named', async () => {

@@ -2,11 +2,19 @@
 // The command `x11bridge`. Whatever happens, the person gets one sentence and an exit code, never a stack trace.
 
 import { runProgram } from './program.js';
-import { complain, ignoreClosedStreams, REPORT_IT } from './terminal.js';
+import { complain, ignoreClosedStreams, REPORT_IT, whyUnwritten } from './terminal.js';
 
 ignoreClosedStreams();
 process.on('uncaughtException', fail);
-runProgram(process.argv).then((code) => process.exit(code), fail);
+// A write that failed is told of in the next round.
+runProgram(process.argv).then((code) => setImmediate(end, code), fail);
+
+function end(code: number): never {
+  const why = whyUnwritten();
+  if (code !== 0 || why === undefined) process.exit(code);
+  complain(`not everything could be written to standard output (${why}): free some space, or write elsewhere`);
+  process.exit(1);
+}
 
 function fail(error: unknown): never {
   const sentence = error instanceof Error ? error.message : String(error);

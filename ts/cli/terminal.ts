@@ -32,9 +32,20 @@ export function complainAbout(error: BridgeError): 1 | 2 {
   return exitCodeOf(error.kind);
 }
 
+let unwritable: string | undefined;
+
 /** Who reads our output may go away, and a disk may fill up; the clients of the bridge must not suffer from either. */
 export function ignoreClosedStreams(): void {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    // Who goes away has read enough.
+    if (code !== 'EPIPE') unwritable ??= code;
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+/** Why not all of stdout was written, as an error code. */
+export function whyUnwritten(): string | undefined {
+  return unwritable;
 }
 
 /**
