@@ -6,11 +6,10 @@ import { complain, ignoreClosedStreams, REPORT_IT, whyUnwritten } from './termin
 
 ignoreClosedStreams();
 process.on('uncaughtException', fail);
-// A write that failed is told of in the next round.
-runProgram(process.argv).then((code) => setImmediate(end, code), fail);
+runProgram(process.argv).then(end, fail);
 
-function end(code: number): never {
-  const why = whyUnwritten();
+async function end(code: number): Promise<never> {
+  const why = await whyUnwritten();
   if (code !== 0 || why === undefined) process.exit(code);
   complain(`not everything could be written to standard output (${why}): free some space, or write elsewhere`);
   process.exit(1);

@@ -32,20 +32,27 @@ export function complainAbout(error: BridgeError): 1 | 2 {
   return exitCodeOf(error.kind);
 }
 
+/** Why stdout takes no more; unset where nobody reads on, who has read enough. */
 let unwritable: string | undefined;
+
+function noteUnwritable(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error && error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') unwritable ??= error.code ?? error.message;
+}
 
 /** Who reads our output may go away, and a disk may fill up; the clients of the bridge must not suffer from either. */
 export function ignoreClosedStreams(): void {
-  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-    // Who goes away has read enough.
-    if (code !== 'EPIPE') unwritable ??= code;
-  });
+  process.stdout.on('error', noteUnwritable);
   process.stderr.on('error', () => undefined);
 }
 
-/** Why not all of stdout was written, as an error code. */
-export function whyUnwritten(): string | undefined {
-  return unwritable;
+/** Waits until stdout has taken all that was written, or no more; resolves with the error code then, if somebody would read it. */
+export function whyUnwritten(): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    process.stdout.write('', (error) => {
+      noteUnwritable(error);
+      resolve(unwritable);
+    });
+  });
 }
 
 /**
