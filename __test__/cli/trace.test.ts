@@ -105,7 +105,9 @@ describe('a trace', () => {
       await using owner = new Running('xclip', ['-i', '-quiet', '-selection', 'clipboard'], { env: env(), stdio: ['pipe', 'pipe', 'pipe'] });
       owner.child.stdin?.end(COPIED);
       await eventually('it can be pasted', async () => (await run('xclip', ['-o', '-selection', 'clipboard'])).stdout === COPIED);
-      await eventually('the file has it', () => readFileSync(args[1] ?? '').includes('CLIPBOARD'));
+      // What comes last shows that everything is there.
+      await run('xprop', ['-root', 'WHAT_COMES_LAST']);
+      await eventually('the file has it', () => readFileSync(args[1] ?? '').includes('WHAT_COMES_LAST'));
       tracer.child.kill('SIGTERM');
       assert.equal((await tracer.finished()).code, 0);
     }

@@ -32,11 +32,14 @@ export function complainAbout(error: BridgeError): 1 | 2 {
   return exitCodeOf(error.kind);
 }
 
-/** Why stdout takes no more; unset where nobody reads on, who has read enough. */
+/** Errors of a stream that nobody reads on: of a pipe, of a terminal that has hung up, and of what comes behind the first one. */
+const UNREAD = new Set(['EPIPE', 'EIO', 'ERR_STREAM_DESTROYED']);
+
+/** Why stdout takes no more, where somebody would read it. */
 let unwritable: string | undefined;
 
 function noteUnwritable(error: NodeJS.ErrnoException | null | undefined): void {
-  if (error && error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') unwritable ??= error.code ?? error.message;
+  if (error && !UNREAD.has(error.code ?? '')) unwritable ??= error.code ?? error.message;
 }
 
 /** Who reads our output may go away, and a disk may fill up; the clients of the bridge must not suffer from either. */
