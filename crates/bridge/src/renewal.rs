@@ -9,7 +9,7 @@ use session::{ExtensionNumbers, Policy, Session};
 use crate::bridge::Shared;
 use crate::client::atoms;
 use crate::live::LiveOptions;
-use crate::tracing::extension_codes;
+use crate::tracing::{ExtensionCodes, extension_codes};
 
 /// A policy with what the server calls what it speaks of.
 #[derive(Debug)]
@@ -30,10 +30,8 @@ impl Renewal {
         let found = atoms::look_up(shared, live, &policy, deadline)?;
         let names: Vec<String> = policy.extensions().map(str::to_owned).collect();
         let codes = extension_codes(shared, live, &names, deadline)?;
-        let numbers = |code| {
-            let crate::tracing::ExtensionCodes { place, major, first_event, .. } = code;
-            ExtensionNumbers { place, major, first_event }
-        };
+        let numbers =
+            |ExtensionCodes { place, major, first_event, .. }| ExtensionNumbers { place, major, first_event };
         let extensions = codes.into_iter().map(numbers).collect();
         Ok(Self {
             policy: Some(policy),
