@@ -243,6 +243,26 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_looked_for_in_the_first_mebibyte_of_a_file() {
+        let wanted = [entry(Family::Wild, b"", "3", "wanted")];
+        // What an entry has beside its data: five numbers, its own number and the name of the protocol.
+        let others = |bytes: usize| -> Vec<Entry> {
+            let rest = 10 + 1 + MAGIC_COOKIE.len();
+            (0..16).map(|_| entry(Family::Wild, b"", "9", &"x".repeat(bytes / 16 - rest))).collect()
+        };
+        let room = usize::try_from(FILE_MAX).unwrap() - encode(&wanted).len();
+        let filled = |bytes: usize| {
+            let mut entries = others(bytes / 16 * 16);
+            entries[0].data.extend(vec![b'x'; bytes % 16]);
+            assert_eq!(encode(&entries).len(), bytes);
+            found(&[&entries[..], &wanted].concat(), ":3", None)
+        };
+        assert_eq!(filled(room - 1).as_deref(), Some("wanted"));
+        assert_eq!(filled(room).as_deref(), Some("wanted"), "the file is as long as can be");
+        assert_eq!(filled(room + 1), None);
+    }
+
+    #[test]
     fn a_missing_file_is_no_cookie() {
         let display = DisplayName::parse(":0").unwrap();
         assert_eq!(cookie_for(Path::new("/nonexistent"), &display, None), None);

@@ -182,3 +182,37 @@ fn files_max() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     usize::try_from(limit.unwrap_or(u64::MAX).saturating_div(2).min(SHM_FILES_MAX)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Options)) -> Option<String> {
+        let mut options = Options::new("/nowhere".into(), DisplayName::parse(":0").unwrap());
+        change(&mut options);
+        options.check().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn limits_are_taken_up_to_their_edges() {
+        let shm =
+            |bytes| refused(|options| options.dev_shm = Some(DevShm { socket: "/nowhere".into(), bytes }));
+        let contexts = |max| refused(|options| options.contexts_max = max);
+        let scanouts = |number| refused(|options| options.scanouts = number);
+        let timeout = |after| refused(|options| options.host_timeout = after);
+        assert_eq!([shm(1), shm(SHM_BYTES_MAX - 1), shm(SHM_BYTES_MAX)], [None, None, None]);
+        assert_eq!([contexts(1), contexts(CONTEXTS_MAX)], [None, None]);
+        assert_eq!([scanouts(0), scanouts(SCANOUTS_MAX)], [None, None]);
+        assert_eq!([timeout(Duration::from_nanos(1)), timeout(TIMEOUT_MAX)], [None, None]);
+        for refusal in [shm(0), shm(SHM_BYTES_MAX + 1)] {
+            assert!(refusal.unwrap().contains("1 byte to 1 TiB"));
+        }
+        for refusal in [contexts(0), contexts(CONTEXTS_MAX + 1)] {
+            assert!(refusal.unwrap().contains("the number of contexts is 1 to 65536"));
+        }
+        assert!(scanouts(SCANOUTS_MAX + 1).unwrap().contains("at most 16"));
+        for refusal in [timeout(Duration::ZERO), timeout(TIMEOUT_MAX + Duration::from_nanos(1))] {
+            assert!(refusal.unwrap().contains("above 0 and at most 600 s"));
+        }
+    }
+}

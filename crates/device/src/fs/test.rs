@@ -262,7 +262,13 @@ fn what_has_no_business_here_is_refused() {
         assert_eq!(guest.create(name, READ_WRITE), Err(Errno::INVAL), "{name}");
         assert_eq!(guest.named(op::LOOKUP, ROOT, &[], name), Err(Errno::INVAL), "{name}");
     }
+    assert!(guest.create(&"x".repeat(255), READ_WRITE).is_ok());
     assert_eq!(guest.create(&"x".repeat(256), READ_WRITE), Err(Errno::NAMETOOLONG));
+    let mut link =
+        |name: &str, bytes| guest.named(op::SYMLINK, ROOT, &[], &format!("{name}\0{}", "/".repeat(bytes)));
+    assert!(link("longest", 4095).is_ok());
+    assert_eq!(link("longer", 4096), Err(Errno::NAMETOOLONG));
+    assert_eq!(link("nowhere", 0), Err(Errno::INVAL));
     for opcode in [op::GETATTR, op::READLINK, op::READDIR, op::OPEN, op::OPENDIR, op::LOOKUP] {
         let body = [bytes(&[0, 0, 4096]), b"x\0".to_vec()].concat();
         assert!(guest.call(opcode, 99, &body).is_err(), "opcode {opcode} of no node");

@@ -354,3 +354,27 @@ fn divert(tests: &[Test], sight: &mut Sight<'_>) -> bool {
     }
     stand_in.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_properties_that_others_asked_for_the_latest_are_remembered() {
+        let most = u32::try_from(REQUESTED_MAX).unwrap();
+        let mut requested = Requested::default();
+        let known =
+            |requested: &Requested| (1..=most + 1).filter(|n| requested.has(*n, Some(7))).collect::<Vec<_>>();
+        for window in 1..most {
+            requested.note(window, 7);
+        }
+        assert_eq!(known(&requested), (1..most).collect::<Vec<_>>());
+        requested.note(most, 7);
+        // Asked for again, it takes no second place.
+        requested.note(1, 7);
+        assert_eq!(known(&requested), (1..=most).collect::<Vec<_>>());
+        requested.note(most + 1, 7);
+        assert_eq!(known(&requested), (2..=most + 1).collect::<Vec<_>>());
+        assert!(!requested.has(2, Some(8)) && !requested.has(0, None) && requested.has(2, None));
+    }
+}
