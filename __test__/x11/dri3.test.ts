@@ -64,6 +64,16 @@ overEveryChannel(
   { dri3: true },
 );
 
+for (const policy of ['guest', 'isolated']) overEveryChannel(
+  `DRI3 under the policy ${policy}`,
+  (stage) => {
+    it('passes buffers and fences as without one', async () => {
+      for (const script of ['buffers', 'fences', 'shapes']) await sameOnBothSides(stage, script);
+    });
+  },
+  { dri3: true, args: ['--policy', policy] },
+);
+
 /** Runs a script on both sides, asserts that it saw the same, and returns that. */
 async function sameOnBothSides(stage: Stage, ...args: readonly string[]): Promise<Sight> {
   const { direct, bridged } = await bothSides(stage, ...args);
