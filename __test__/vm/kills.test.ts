@@ -16,6 +16,8 @@ import { TestGuest } from './support/guest.js';
 import { BOOT_LIMIT_MS } from './support/place.js';
 
 const FENCES = join(ROOT, 'build/shims/fences');
+/** Where a file is memory of guest and host: its fences are shared, others relayed. */
+const SHARED = '/dev/shm';
 const ROUNDS = times(6);
 /** So long a client may take to notice, in seconds of the guest; a hang is longer than any machine is slow. */
 const NOTICED_WITHIN = 60;
@@ -47,7 +49,7 @@ inTheWholeRun(() => {
       return next;
     }
 
-    const presents = (cycles: number) => guest.start(FENCES, ['present', String(cycles)]);
+    const presents = (cycles: number, ...where: string[]) => guest.start(FENCES, ['present', String(cycles), ...where]);
     const aMoment = () => new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 500));
 
     /** Nothing of those that are gone is left in the host half, and the next program has its frames. */
@@ -61,7 +63,7 @@ inTheWholeRun(() => {
       await (await presents(20)).finished();
       const held = footprint(guest.command.child.pid ?? 0);
       for (let round = 0; round < ROUNDS; round++) {
-        const clients = [await presents(100_000_000), await presents(100_000_000)];
+        const clients = [await presents(100_000_000), await presents(100_000_000, SHARED)];
         await aMoment();
         process.kill(server.pid, 'SIGKILL');
         await server.stop();
@@ -84,7 +86,7 @@ inTheWholeRun(() => {
         const started = await guest.run(`timeout ${NOTICED_WITHIN} sh -c "until grep -q '\\"ready\\"' '${ready}'; do sleep 0.1; done"`);
         assert.equal(started.code, 0, bridge.stderr);
         const field = (name: string): string => `$(sed -n 's/.*"${name}":"\\([^"]*\\)".*/\\1/p' '${ready}' | head -n 1)`;
-        const client = await guest.start('sh', ['-c', `DISPLAY=${field('display')} XAUTHORITY=${field('xauthority')} exec '${FENCES}' present 100000000`]);
+        const client = await guest.start('sh', ['-c', `DISPLAY=${field('display')} XAUTHORITY=${field('xauthority')} exec '${FENCES}' present 100000000 ${round % 2 === 0 ? '' : SHARED}`]);
         await aMoment();
         await bridge.signal('KILL');
         await eventually('the bridge is gone', async () => !(await bridge.isRunning()));
