@@ -1,10 +1,9 @@
 //! A `/dev/shm` whose memory a host has too: a virtiofs with DAX, whose open files have names for the host.
 
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, Opcode, ioctl, opcode};
 
@@ -47,10 +46,17 @@ pub struct Sharing {
 
 /// Finds that out by a file without a name. Fails where none can be made.
 pub fn examine(folder: &Path) -> Result<Sharing, Errno> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE;
-    let file = File::from(rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR)?);
+    let file = unnamed(folder, 0)?;
     let has_names = export(file.as_fd()).is_ok();
     Ok(Sharing { is_shared: is_shared(file.as_fd()), has_names })
+}
+
+/// A new file of `bytes` zeros in a folder, without a name.
+///
+/// libkrun's file system has no `O_TMPFILE`: there the file has a name for a moment.
+pub fn unnamed(folder: &Path, bytes: u64) -> Result<OwnedFd, Errno> {
+    let made = tempfile::tempfile_in(folder).and_then(|file| file.set_len(bytes).map(|()| file));
+    made.map(OwnedFd::from).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 fn is_dax(file: BorrowedFd<'_>) -> bool {
@@ -70,6 +76,12 @@ mod tests {
         assert_eq!(export(memfd.as_fd()), Err(Errno::NOTTY));
         let folder = std::env::temp_dir();
         assert_eq!(examine(&folder), Ok(Sharing { is_shared: false, has_names: false }));
-        assert_eq!(examine(Path::new("/nonexistent")), Err(Errno::NOENT));
+        assert!(examine(Path::new("/nonexistent")).is_err());
+    }
+
+    #[test]
+    fn a_file_without_a_name_has_its_size() {
+        let stat = rustix::fs::fstat(unnamed(&std::env::temp_dir(), 4096).unwrap()).unwrap();
+        assert_eq!((stat.st_size, stat.st_nlink), (4096, 0));
     }
 }
