@@ -49,6 +49,32 @@ inOneGuest(
       });
     }
 
+    describe('with fences relayed over pages in memory of both kernels, as on a host that relays none', () => {
+      const paged = (mode: string, cycles: number): string => `'${process.execPath}' '${COMMAND}' run --channel virtgpu --dri3 on --fences relay -- '${FENCES}' ${mode} ${cycles}`;
+
+      for (const [mode, cycles] of [
+        ['present', CYCLES / 4],
+        ['trigger', CYCLES / 10],
+        ['signals', 50],
+        ['many', 50],
+      ] as const) {
+        it(`${cycles} cycles of ${mode} and await lose no wake`, async function () {
+          this.timeout(1_500_000);
+          const { code, stdout, stderr } = await place.guest.run(paged(mode, cycles));
+          assert.deepEqual([code, stdout, stderr], [0, `cycles ${cycles}\n`, '']);
+        });
+      }
+
+      it('the page is there as long as its client', async () => {
+        await eventually('no other file is there', () => memoryFiles(place).length === 0);
+        await using client = await place.guest.start('sh', ['-c', `exec ${paged('present', 100_000_000)}`]);
+        await eventually('the page is there', () => memoryFiles(place).length > 0);
+        await client.signal('TERM');
+        await client.finished();
+        await eventually('the page is gone', () => memoryFiles(place).length === 0);
+      });
+    });
+
     it('a program of the host that sleeps on a shared fence is woken by one of the guest, time after time', async function () {
       this.timeout(1_500_000);
       await eventually('no other file is there', () => memoryFiles(place).length === 0);
@@ -111,19 +137,24 @@ inOneGuest(
       assert.deepEqual([code, stdout, stderr], [0, 'cycles 200\n', '']);
     });
 
-    it('clients that are killed at any moment, on a machine under load, do others no harm', async function () {
-      this.timeout(900_000);
-      await using load = await place.guest.start('sh', ['-c', 'while :; do :; done']);
-      const lasting = await place.guest.start(FENCES, ['present', String(CYCLES / 10)]);
-      for (let round = 0; round < KILLED; round++) {
-        await using client = await place.guest.start(FENCES, ['present', '100000000']);
-        await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 300));
-        await client.signal('KILL');
-        await eventually('it is gone', async () => !(await client.isRunning()));
-      }
-      await load.signal('KILL');
-      assert.equal((await lasting.finished()).stdout, `cycles ${CYCLES / 10}\n`);
-    });
+    for (const [what, where] of [
+      ['memory of their own', []],
+      ['memory of both kernels', [SHARED]],
+    ] as const) {
+      it(`clients with fences in ${what} that are killed at any moment, on a machine under load, do others no harm`, async function () {
+        this.timeout(900_000);
+        await using load = await place.guest.start('sh', ['-c', 'while :; do :; done']);
+        const lasting = await place.guest.start(FENCES, ['present', String(CYCLES / 10), ...where]);
+        for (let round = 0; round < KILLED; round++) {
+          await using client = await place.guest.start(FENCES, ['present', '100000000', ...where]);
+          await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 300));
+          await client.signal('KILL');
+          await eventually('it is gone', async () => !(await client.isRunning()));
+        }
+        await load.signal('KILL');
+        assert.equal((await lasting.finished()).stdout, `cycles ${CYCLES / 10}\n`);
+      });
+    }
   },
   { dri3: true },
 );

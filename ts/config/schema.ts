@@ -112,7 +112,7 @@ export const SCHEMA: Schema = {
   fences: {
     key: 'fences',
     argument: 'auto|shared|relay|off',
-    help: 'how the fences of DRI3 reach an X server on another kernel; auto: shared where they lie in memory of both, else relayed where the host half can, and as descriptors where there is one kernel, shared: not relayed in any case, relay: always, on loopback too, off: not at all, so that DRI3 is hidden',
+    help: 'how the fences of DRI3 reach an X server on another kernel; auto: shared where they lie in memory of both, else relayed, and as descriptors where there is one kernel, shared: not relayed in any case, relay: always, on loopback too, off: not at all, so that DRI3 is hidden',
     fallback: 'auto',
     standard: 'auto',
     type: oneOf(['auto', 'shared', 'relay', 'off']),

@@ -19,6 +19,7 @@
 //!
 //! * [`word`]: what the word means, who may change it, and why no wake is lost;
 //! * [`Fence`]: the word in a file, checked before it is mapped;
+//! * [`RemoteFence`]: the word of a fence whose sleepers and triggers are all in another kernel;
 //! * [`Watcher`]: one thread that sleeps on all fences of a process;
 //! * [`Links`]: fences that two kernels have in common, by shared memory or by a relay between two pages. It sends nothing
 //!   itself; the channel between the kernels is the caller's. An [`Outbox`] is where they can leave what to send.
@@ -44,6 +45,7 @@ mod fence;
 pub mod links;
 mod outbox;
 pub mod relay;
+mod remote;
 pub mod watcher;
 pub mod word;
 
@@ -52,6 +54,7 @@ pub use fence::Fence;
 pub use links::Links;
 pub use outbox::Outbox;
 pub use relay::Relay;
+pub use remote::RemoteFence;
 pub use watcher::{Backend, Purpose, Report, Watch, Watcher};
 pub use word::Word;
 

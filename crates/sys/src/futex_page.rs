@@ -21,8 +21,8 @@ use rustix::thread::futex::{self, Flags, WakeOp, WakeOpCmp};
 /// Bytes of the word.
 pub const WORD_BYTES: usize = size_of::<u32>();
 
-/// `FUTEX_WAKE_OP` has 12 bits for the value to compare with, and extends their sign.
-const MINUS_ONE: u16 = 0xfff;
+/// `FUTEX_WAKE_OP` has 12 bits for each of its values, and extends their sign.
+const OPERAND_BITS: u16 = 0xfff;
 
 /// The first word of a file, mapped shared and writable. It is unmapped when dropped.
 #[derive(Debug)]
@@ -104,13 +104,15 @@ impl FutexPage {
         Ok(result.unwrap_or_else(|other| other))
     }
 
-    /// Stores `value`, below 2048, whatever the word is; all who sleep on it are woken if it was -1. One atomic step
+    /// Stores `value`, -2048 to 2047, whatever the word is; all who sleep on it are woken if it was -1. One atomic step
     /// in the kernel. `EFAULT` where the file was truncated.
-    pub fn store_and_wake(&self, value: u16) -> Result<(), Errno> {
+    pub fn store_and_wake(&self, value: i16) -> Result<(), Errno> {
         // The call wakes one sleeper of its first word without condition: that word is nobody's.
         let nobody = AtomicU32::new(0);
         let (word, all) = (self.word(), i32::MAX.unsigned_abs());
-        futex::wake_op(&nobody, Flags::empty(), 0, all, word, WakeOp::Set, WakeOpCmp::Eq, value, MINUS_ONE)
+        let operand = |value: i16| value.cast_unsigned() & OPERAND_BITS;
+        let (new, sleeping) = (operand(value), operand(-1));
+        futex::wake_op(&nobody, Flags::empty(), 0, all, word, WakeOp::Set, WakeOpCmp::Eq, new, sleeping)
             .map(drop)
     }
 
@@ -186,6 +188,9 @@ mod tests {
             assert_eq!(page.wait(0, ALL, None), Err(Errno::AGAIN));
             assert_eq!(page.wait(1, ALL, Some(Duration::from_millis(1))), Err(Errno::TIMEDOUT));
             assert_eq!(page.wake(ALL), Ok(0));
+            page.store_and_wake(-1).unwrap();
+            assert_eq!((page.is(1), page.is(u32::MAX)), (Ok(false), Ok(true)));
+            page.store_and_wake(1).unwrap();
         }
         assert_eq!(sealed.compare_exchange(1, 0), Ok(1));
         assert_eq!(sealed.compare_exchange(1, 7), Ok(0));

@@ -16,7 +16,7 @@ use sys::SharedMap;
 use sys::socket::{DESCRIPTORS_MAX, Outcome};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
-use super::fence_memory::{FenceChoice, FenceMemory};
+use super::fence_memory::{FenceChoice, FenceMemory, SharedPage};
 use super::fences::{FenceTotals, Fences};
 use super::liveness::Liveness;
 use super::memory::image_memory;
@@ -70,6 +70,11 @@ pub trait Driver {
     /// In whose memory a client's fence lies, and the host's name for it.
     fn fence_memory(&self, _file: BorrowedFd<'_>) -> FenceMemory {
         FenceMemory::Own
+    }
+
+    /// A page for a fence in memory that is the host's, too.
+    fn shared_page(&self) -> Option<SharedPage> {
+        None
     }
 
     /// Whether there can be fences whose memory is the host's, too.
@@ -412,9 +417,10 @@ impl<D: Driver> Channel for CrossDomain<D> {
         if self.fences.is_none() {
             self.fences = Some(Fences::new().map_err(|_| BAD_ALLOC)?);
         }
-        let memory = self.driver.fence_memory(file).within(self.fence_choice, self.relays_fences);
+        let memory = self.driver.fence_memory(file);
+        let link = memory.link(self.fence_choice, self.relays_fences, || self.driver.shared_page())?;
         let next = self.sends.wrapping_add(1);
-        self.fences.as_mut().map_or(Err(BAD_MATCH), |fences| fences.link(id, file, memory, next))
+        self.fences.as_mut().map_or(Err(BAD_MATCH), |fences| fences.link(id, file, link, next))
     }
 
     fn reset_fence(&mut self, id: u32) -> bool {

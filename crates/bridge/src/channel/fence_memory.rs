@@ -1,20 +1,21 @@
 //! Where the memory of a client's fence lies, and so how it is linked.
 
-use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use cross_domain::ExportedFile;
 use sys::dev_shm;
+use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
 /// How fences cross kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FenceChoice {
     /// As descriptors where client and server share a kernel; else shared where the fence lies in memory of both kernels,
-    /// and relayed where the host can; where it can do neither, DRI3 is hidden.
+    /// and relayed where not; where the host can do neither, DRI3 is hidden.
     Auto,
     /// Only in memory of both kernels; fences elsewhere are refused. Without such memory DRI3 is hidden.
     Shared,
-    /// Relayed wherever the host can; else DRI3 is hidden.
+    /// Relayed in any case, over memory of both kernels where there is some; where the host can't, DRI3 is hidden.
     Relay,
     /// Not at all: DRI3 is hidden.
     Off,
@@ -31,105 +32,170 @@ impl FenceChoice {
             _ => None,
         }
     }
-
-    const fn allows_sharing(self) -> bool {
-        matches!(self, Self::Auto | Self::Shared)
-    }
-
-    const fn allows_relays(self) -> bool {
-        matches!(self, Self::Auto | Self::Relay)
-    }
 }
 
-/// What can be done with a fence, by the memory that it lies in.
+/// Where a client's fence lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FenceMemory {
-    /// It is the host's, too: the fence is shared.
+    /// In memory that is the host's, too.
     Shared {
         /// `st_dev` of its file system.
         device: u64,
         /// The host's name for the file.
         name: ExportedFile,
     },
-    /// It lies on the file system that has such memory, and is relayed all the same.
-    Unshared {
+    /// On the file system that has such memory, of which there was none left.
+    CrowdedOut {
         /// `st_dev` of that file system.
         device: u64,
-        /// Whether that is because there is no such memory left.
-        crowded_out: bool,
     },
-    /// This kernel's own: the fence is relayed.
+    /// In this kernel's own.
     Own,
-    /// It must not be shared, or can't be, and must not be relayed, or can't be.
-    Unlinkable,
+}
+
+/// A file in memory of both kernels that only the bridge has.
+#[derive(Debug)]
+pub struct SharedPage {
+    /// The file, of one page.
+    pub file: OwnedFd,
+    /// `st_dev` of its file system.
+    pub device: u64,
+    /// The host's name for it.
+    pub name: ExportedFile,
+}
+
+/// How a fence is linked.
+#[derive(Debug)]
+pub(super) enum FenceLink {
+    /// The two kernels map the same page, and only wake-ups travel.
+    Shared {
+        /// `st_dev` of its file system.
+        device: u64,
+        /// The host's name for its file.
+        name: ExportedFile,
+    },
+    /// The client keeps its page, and the server gets another.
+    Relayed {
+        /// `st_dev` of the file system that the client's file lies on, where that has memory of both kernels.
+        device: Option<u64>,
+        /// Whether it is only relayed because there is no such memory left.
+        crowded_out: bool,
+        /// The server's page where it is the guest half that keeps the two alike; else the host half makes one, and messages
+        /// do.
+        page: Option<SharedPage>,
+    },
 }
 
 /// The `/dev/shm` of this machine where its memory is the host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedDevShm {
+    folder: PathBuf,
     /// `st_dev` of its files.
-    pub device: u64,
+    device: u64,
 }
 
 impl SharedDevShm {
     /// Looks whether there is one whose files the host has names for.
     pub fn find(folder: &Path) -> Option<Self> {
         let sharing = dev_shm::examine(folder).ok()?;
-        let status = rustix::fs::stat(folder).ok()?;
-        (sharing.is_shared && sharing.has_names).then_some(Self { device: status.st_dev })
+        let device = rustix::fs::stat(folder).ok()?.st_dev;
+        (sharing.is_shared && sharing.has_names).then(|| Self { folder: folder.into(), device })
     }
 
     /// Where a client's fence lies.
-    pub fn memory_of(self, file: BorrowedFd<'_>) -> FenceMemory {
-        let Self { device } = self;
+    pub fn memory_of(&self, file: BorrowedFd<'_>) -> FenceMemory {
+        let device = self.device;
         if !rustix::fs::fstat(file).is_ok_and(|status| status.st_dev == device) {
             return FenceMemory::Own;
         }
-        let export = if dev_shm::is_shared(file) { dev_shm::export(file).ok() } else { None };
-        export.map_or(FenceMemory::Unshared { device, crowded_out: true }, |export| {
-            let name = ExportedFile { fs_id: export.fs_id, handle: export.handle };
-            FenceMemory::Shared { device, name }
-        })
+        name_of(file).map_or(FenceMemory::CrowdedOut { device }, |name| FenceMemory::Shared { device, name })
+    }
+
+    /// A new page for a fence; `None` where there is no room left.
+    pub fn page(&self) -> Option<SharedPage> {
+        let file = dev_shm::unnamed(&self.folder, rustix::param::page_size() as u64).ok()?;
+        let name = name_of(file.as_fd())?;
+        Some(SharedPage { file, device: self.device, name })
     }
 }
 
+/// The host's name for a file whose memory is its.
+fn name_of(file: BorrowedFd<'_>) -> Option<ExportedFile> {
+    let export = dev_shm::is_shared(file).then(|| dev_shm::export(file).ok()).flatten()?;
+    Some(ExportedFile { fs_id: export.fs_id, handle: export.handle })
+}
+
 impl FenceMemory {
-    /// What is left of that where not everything is wished for, and a host may not relay.
-    pub(super) const fn within(self, choice: FenceChoice, relays: bool) -> Self {
-        match self {
-            Self::Shared { .. } if choice.allows_sharing() => self,
-            Self::Shared { device, .. } if choice.allows_relays() && relays => {
-                Self::Unshared { device, crowded_out: false }
+    /// How a fence is linked, by what is wished for; else the error for the client. `by_messages`: whether the host half
+    /// relays fences; `page` makes a page in memory of both kernels.
+    ///
+    /// Messages cost less to begin with, and there is always room for them; a page works with any host that carries the
+    /// wake-ups of futexes. So a page is what is taken where messages are not to be had, or relays are asked for.
+    pub(super) fn link(
+        self,
+        choice: FenceChoice,
+        by_messages: bool,
+        page: impl FnOnce() -> Option<SharedPage>,
+    ) -> Result<FenceLink, u8> {
+        let (device, crowded_out) = match (self, choice) {
+            (Self::Shared { device, name }, FenceChoice::Auto | FenceChoice::Shared) => {
+                return Ok(FenceLink::Shared { device, name });
             }
-            Self::Unshared { .. } | Self::Own if choice.allows_relays() && relays => self,
-            _ => Self::Unlinkable,
+            (_, FenceChoice::Shared | FenceChoice::Off) => return Err(BAD_MATCH),
+            (Self::Shared { device, .. }, _) => (Some(device), false),
+            (Self::CrowdedOut { device }, _) => (Some(device), true),
+            (Self::Own, _) => (None, false),
+        };
+        let page = if by_messages && choice == FenceChoice::Auto { None } else { page() };
+        if page.is_none() && !by_messages {
+            return Err(BAD_ALLOC);
         }
+        Ok(FenceLink::Relayed { device, crowded_out, page })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     const NAME: ExportedFile = ExportedFile { fs_id: 1, handle: 77 };
 
+    /// How a fence is linked, in a word.
+    fn linked(memory: FenceMemory, choice: FenceChoice, by_messages: bool, has_pages: bool) -> &'static str {
+        let page = || {
+            let file = shmfence::Fence::create(false).unwrap().1;
+            has_pages.then_some(SharedPage { file, device: 7, name: NAME })
+        };
+        match memory.link(choice, by_messages, page) {
+            Ok(FenceLink::Shared { device: 7, name: NAME }) => "shared",
+            Ok(FenceLink::Relayed { device: Some(7) | None, page: None, .. }) => "messages",
+            Ok(FenceLink::Relayed { device: Some(7) | None, page: Some(_), .. }) => "page",
+            Ok(_) => "otherwise",
+            Err(BAD_ALLOC) => "alloc",
+            Err(_) => "match",
+        }
+    }
+
     #[test]
     fn a_fence_is_shared_where_it_can_be_and_relayed_where_it_may_be() {
-        let shared = FenceMemory::Shared { device: 7, name: NAME };
-        let crowded = FenceMemory::Unshared { device: 7, crowded_out: true };
-        let unshared = FenceMemory::Unshared { device: 7, crowded_out: false };
-        let (own, none) = (FenceMemory::Own, FenceMemory::Unlinkable);
-        for (choice, relays, expected) in [
-            (FenceChoice::Auto, true, [shared, crowded, own]),
-            (FenceChoice::Auto, false, [shared, none, none]),
-            (FenceChoice::Shared, true, [shared, none, none]),
-            (FenceChoice::Relay, true, [unshared, crowded, own]),
-            (FenceChoice::Relay, false, [none; 3]),
-            (FenceChoice::Off, true, [none; 3]),
+        let memories = [
+            FenceMemory::Shared { device: 7, name: NAME },
+            FenceMemory::CrowdedOut { device: 7 },
+            FenceMemory::Own,
+        ];
+        for (choice, by_messages, has_pages, expected) in [
+            (FenceChoice::Auto, true, true, ["shared", "messages", "messages"]),
+            (FenceChoice::Auto, false, true, ["shared", "page", "page"]),
+            (FenceChoice::Auto, false, false, ["shared", "alloc", "alloc"]),
+            (FenceChoice::Shared, true, true, ["shared", "match", "match"]),
+            (FenceChoice::Relay, true, true, ["page"; 3]),
+            (FenceChoice::Relay, true, false, ["messages"; 3]),
+            (FenceChoice::Relay, false, true, ["page"; 3]),
+            (FenceChoice::Relay, false, false, ["alloc"; 3]),
+            (FenceChoice::Off, true, true, ["match"; 3]),
         ] {
-            let found = [shared, crowded, own].map(|memory| memory.within(choice, relays));
-            assert_eq!(found, expected, "{choice:?} {relays}");
+            let found = memories.map(|memory| linked(memory, choice, by_messages, has_pages));
+            assert_eq!(found, expected, "{choice:?} {by_messages} {has_pages}");
         }
     }
 
@@ -140,8 +206,9 @@ mod tests {
         assert_eq!(SharedDevShm::find(Path::new("/nonexistent")), None);
         let file = shmfence::Fence::create(false).unwrap().1;
         let device = rustix::fs::fstat(&file).unwrap().st_dev;
-        let memory = |device| SharedDevShm { device }.memory_of(file.as_fd());
-        assert_eq!(memory(device + 1), FenceMemory::Own);
-        assert_eq!(memory(device), FenceMemory::Unshared { device, crowded_out: true });
+        let dev_shm = |device| SharedDevShm { folder: folder.clone(), device };
+        assert_eq!(dev_shm(device + 1).memory_of(file.as_fd()), FenceMemory::Own);
+        assert_eq!(dev_shm(device).memory_of(file.as_fd()), FenceMemory::CrowdedOut { device });
+        assert!(dev_shm(device).page().is_none(), "its files have no names for a host");
     }
 }

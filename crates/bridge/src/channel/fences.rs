@@ -1,6 +1,7 @@
 //! The client's ends of fences that a cross-domain channel carries.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
@@ -9,11 +10,11 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use session::FenceAction;
 use shmfence::links::{Event, Message};
-use shmfence::{Error, Fence, Links, Outbox, Watcher, relay};
+use shmfence::{Error, Fence, Links, Outbox, Relay, RemoteFence, Watcher, relay};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
 use super::Interest;
-use super::fence_memory::FenceMemory;
+use super::fence_memory::{FenceLink, SharedPage};
 use crate::bell::Bell;
 
 /// What became of a client's fences, or of all clients'.
@@ -35,6 +36,8 @@ pub struct FenceTotals {
 #[derive(Debug)]
 pub(super) struct Fences {
     links: Links,
+    /// The other ends of relays whose server's pages are kept here, in memory of both kernels.
+    pages: HashMap<u32, Relay<RemoteFence>>,
     outbox: Arc<Outbox>,
     bell: Arc<Bell>,
     /// Commands that the host has not taken yet, in order.
@@ -53,26 +56,25 @@ impl Fences {
         let outbox = Arc::new(Outbox::new(move || rung.ring()));
         let put = Arc::clone(&outbox);
         let links = Links::new(Watcher::shared()?, move |id, event| put.put(id, event));
-        Ok(Self { links, outbox, bell, commands: vec![], named: vec![], crowded_out: 0 })
+        let (pages, commands, named) = (HashMap::new(), vec![], vec![]);
+        Ok(Self { links, pages, outbox, bell, commands, named, crowded_out: 0 })
     }
 
-    /// Links a client's file by the memory that it is in; else the X11 error that a server would answer. `send` is the number
-    /// of the next SEND.
+    /// Links a client's file; else the X11 error that a server would answer. `send` is the number of the next SEND.
     pub(super) fn link(
         &mut self,
         id: u32,
         file: BorrowedFd<'_>,
-        memory: FenceMemory,
+        link: FenceLink,
         send: u32,
     ) -> Result<(), u8> {
-        let linked = match memory {
-            FenceMemory::Shared { device, name } => self.share(id, file, device, name, send),
-            FenceMemory::Unshared { device, crowded_out } => {
-                let linked = Fence::open_on(file, device).and_then(|fence| self.relay(id, fence));
+        let linked = match link {
+            FenceLink::Shared { device, name } => self.share(id, file, device, name, send),
+            FenceLink::Relayed { device, crowded_out, page } => {
+                let fence = device.map_or_else(|| Fence::open(file), |device| Fence::open_on(file, device));
+                let linked = fence.and_then(|fence| self.relay(id, fence, page, send));
                 linked.inspect(|()| self.crowded_out += u64::from(crowded_out))
             }
-            FenceMemory::Own => Fence::open(file).and_then(|fence| self.relay(id, fence)),
-            FenceMemory::Unlinkable => return Err(BAD_MATCH),
         };
         linked.map_err(|error| match error {
             Error::Os { .. } => BAD_ALLOC,
@@ -95,15 +97,27 @@ impl Fences {
             errno: Errno::from_io_error(&error).unwrap_or(Errno::MFILE),
         })?;
         self.links.add_shared(id, fence)?;
-        self.named.push((kept, send));
-        self.commands.extend(FutexNew { file: name, id }.encode());
+        self.tell_name(id, name, kept, send);
         Ok(())
     }
 
-    fn relay(&mut self, id: u32, fence: Fence) -> Result<(), Error> {
+    fn relay(&mut self, id: u32, fence: Fence, page: Option<SharedPage>, send: u32) -> Result<(), Error> {
         let triggered = self.links.add_client(id, fence)?;
-        self.put(FenceCommand::New { id, triggered });
+        let Some(SharedPage { file, device, name }) = page else {
+            self.put(FenceCommand::New { id, triggered });
+            return Ok(());
+        };
+        let remote = RemoteFence::create_in(file.as_fd(), device, triggered);
+        let remote = remote.inspect_err(|_| self.links.destroy(id))?;
+        self.pages.insert(id, Relay::new(remote, triggered));
+        self.tell_name(id, name, file, send);
         Ok(())
+    }
+
+    /// Has the host watch the futex in a file.
+    fn tell_name(&mut self, id: u32, name: ExportedFile, file: OwnedFd, send: u32) {
+        self.named.push((file, send));
+        self.commands.extend(FutexNew { file: name, id }.encode());
     }
 
     /// Notes that the host has carried out all SENDs up to this number.
@@ -136,9 +150,22 @@ impl Fences {
         is_done
     }
 
-    /// The host says that somebody was woken there who shares the fence.
+    /// The host says that a futex was woken there: of a fence that is shared, or of the server's page of one.
     pub(super) fn wake(&mut self, id: u32) {
+        if self.pages.contains_key(&id) {
+            return self.look_at_page(id);
+        }
         let answer = self.links.receive(id, Message::Signal);
+        self.tell(id, answer);
+    }
+
+    /// Passes on to the client that the server has triggered a page.
+    fn look_at_page(&mut self, id: u32) {
+        let answer = match self.pages.get(&id).map(Relay::look) {
+            Some(Ok(Some(message))) => self.links.receive(id, Message::Relay(message)),
+            Some(Err(error)) => Err(error),
+            _ => Ok(None),
+        };
         self.tell(id, answer);
     }
 
@@ -208,14 +235,21 @@ impl Fences {
     }
 
     fn end(&mut self, id: u32, end: impl FnOnce(&mut Links, u32)) {
-        if self.links.has(id) {
-            end(&mut self.links, id);
-            self.commands.extend(encode_futex_destroy(id));
+        if !self.links.has(id) {
+            return;
         }
+        // What the server has triggered before it answered, its host may say later.
+        if let Some(Ok(Some(message))) = self.pages.remove(&id).map(|page| page.look()) {
+            // A client's page that is gone has nobody who waits.
+            let _ = self.links.receive(id, Message::Relay(message));
+        }
+        end(&mut self.links, id);
+        self.commands.extend(encode_futex_destroy(id));
     }
 
     fn tell(&mut self, id: u32, answer: Result<Option<Message>, Error>) {
         match answer {
+            Ok(Some(Message::Relay(message))) if self.pages.contains_key(&id) => self.tell_page(id, message),
             Ok(Some(Message::Relay(relay::Message::Trigger { epoch }))) => {
                 self.put(FenceCommand::Trigger { id, epoch });
             }
@@ -227,6 +261,20 @@ impl Fences {
             // The client has truncated its file, or writes what no fence holds.
             Err(_) => self.end(id, Links::give_up),
         }
+    }
+
+    /// The client's end has something to tell the server's, which is here. Who sleeps on the page is the host's to wake.
+    fn tell_page(&mut self, id: u32, message: relay::Message) {
+        let Some(answer) = self.pages.get_mut(&id).map(|page| page.receive(message)) else { return };
+        if matches!(message, relay::Message::Trigger { .. }) {
+            self.commands.extend(encode_futex_signal(id));
+        }
+        let answer = match answer {
+            Ok(Some(answer)) => self.links.receive(id, Message::Relay(answer)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.tell(id, answer);
     }
 
     fn put(&mut self, command: FenceCommand) {
@@ -254,8 +302,23 @@ mod tests {
     const HANG_GUARD: Duration = Duration::from_secs(60);
 
     /// As if a memfd were memory of the host's, too.
-    fn shared(file: BorrowedFd<'_>) -> FenceMemory {
-        FenceMemory::Shared { device: rustix::fs::fstat(file).unwrap().st_dev, name: NAME }
+    fn shared(file: BorrowedFd<'_>) -> FenceLink {
+        FenceLink::Shared { device: device_of(file), name: NAME }
+    }
+
+    fn device_of(file: BorrowedFd<'_>) -> u64 {
+        rustix::fs::fstat(file).unwrap().st_dev
+    }
+
+    /// A fence whose server has a page in memory of both, as the client and the server have theirs.
+    fn paged(triggered: bool) -> (Fences, Fence, Fence) {
+        let (mut fences, (client, file)) = (Fences::new().unwrap(), Fence::create(triggered).unwrap());
+        let (server, page) = Fence::create(false).unwrap();
+        let page = SharedPage { device: device_of(page.as_fd()), file: page, name: NAME };
+        let link = FenceLink::Relayed { device: None, crowded_out: false, page: Some(page) };
+        fences.link(ID, file.as_fd(), link, 8).unwrap();
+        assert_eq!(commands(&mut fences), FutexNew { file: NAME, id: ID }.encode());
+        (fences, client, server)
     }
 
     fn linked() -> (Fences, Fence, OwnedFd) {
@@ -369,14 +432,71 @@ mod tests {
     #[test]
     fn fences_that_are_crowded_out_are_relayed_and_counted() {
         let (mut fences, (_fence, file)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
-        let device = rustix::fs::fstat(&file).unwrap().st_dev;
+        let device = device_of(file.as_fd());
+        let relayed =
+            |device, crowded_out| FenceLink::Relayed { device: Some(device), crowded_out, page: None };
         for (id, crowded_out) in [(ID, true), (ID + 1, false)] {
-            fences.link(id, file.as_fd(), FenceMemory::Unshared { device, crowded_out }, 1).unwrap();
+            fences.link(id, file.as_fd(), relayed(device, crowded_out), 1).unwrap();
         }
-        let elsewhere = FenceMemory::Unshared { device: device + 1, crowded_out: true };
+        let elsewhere = relayed(device + 1, true);
         assert_eq!(fences.link(ID + 2, file.as_fd(), elsewhere, 1), Err(BAD_MATCH));
-        assert_eq!(fences.link(ID + 3, file.as_fd(), FenceMemory::Unlinkable, 1), Err(BAD_MATCH));
         let totals = fences.totals();
         assert_eq!((totals.shared, totals.relayed, totals.crowded_out), (0, 2, 1));
+    }
+
+    #[test]
+    fn a_page_in_memory_of_both_is_kept_like_the_clients() {
+        let (mut fences, client, server) = paged(false);
+        for _ in 0..100 {
+            server.trigger().unwrap();
+            fences.wake(ID);
+            assert_eq!((client.value(), fences.commands()), (Ok(TRIGGERED), &[][..]));
+            client.reset().unwrap();
+            fences.act(FenceAction::Named { id: ID });
+            assert_eq!((server.value(), fences.commands()), (Ok(SLEEPING), &[][..]));
+        }
+        client.trigger().unwrap();
+        assert_eq!(awaited(&mut fences), encode_futex_signal(ID));
+        assert_eq!(server.value(), Ok(TRIGGERED));
+        assert!(fences.reset(ID), "in the place of the server");
+        assert_eq!((client.value(), server.value()), (Ok(SLEEPING), Ok(SLEEPING)));
+        let totals = fences.totals();
+        assert_eq!((totals.shared, totals.relayed, totals.stale, totals.given_up), (0, 1, 0, 0));
+    }
+
+    #[test]
+    fn a_page_begins_as_the_clients() {
+        for triggered in [false, true] {
+            let (_fences, client, server) = paged(triggered);
+            let value = if triggered { TRIGGERED } else { SLEEPING };
+            assert_eq!((client.value(), server.value()), (Ok(value), Ok(value)));
+        }
+    }
+
+    #[test]
+    fn what_the_server_triggered_before_it_answered_is_seen_though_its_host_has_not_said_so() {
+        let (mut fences, client, server) = paged(false);
+        server.trigger().unwrap();
+        fences.act(FenceAction::Destroyed { id: ID });
+        assert_eq!((client.value(), fences.pages.len()), (Ok(TRIGGERED), 0));
+        fences.wake(ID);
+        assert_eq!(commands(&mut fences), encode_futex_destroy(ID));
+    }
+
+    #[test]
+    fn a_client_that_truncates_its_file_loses_its_page() {
+        let path = format!("/dev/shm/x11bridge-fences-{}", std::process::id());
+        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file.set_len(4).unwrap();
+        let (mut fences, (server, page)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
+        let page = SharedPage { device: device_of(page.as_fd()), file: page, name: NAME };
+        let link = FenceLink::Relayed { device: None, crowded_out: false, page: Some(page) };
+        fences.link(ID, file.as_fd(), link, 8).unwrap();
+        commands(&mut fences);
+        file.set_len(0).unwrap();
+        server.trigger().unwrap();
+        fences.wake(ID);
+        assert_eq!((awaited(&mut fences), fences.pages.len()), (encode_futex_destroy(ID).to_vec(), 0));
     }
 }

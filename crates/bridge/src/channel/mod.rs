@@ -31,7 +31,7 @@ use crate::uplink::Uplink;
 pub use self::choice::ChannelChoice;
 pub use self::cross_domain::{CrossDomain, Driver};
 pub(crate) use self::decide::Wishes;
-pub use self::fence_memory::{FenceChoice, FenceMemory, SharedDevShm};
+pub use self::fence_memory::{FenceChoice, FenceMemory, SharedDevShm, SharedPage};
 pub use self::fences::FenceTotals;
 pub use self::loopback::Loopback;
 pub use self::pipe::{PipeAddress, VSOCK_PORT_DEFAULT};

@@ -67,7 +67,8 @@ impl Offer {
         match choice {
             FenceChoice::Auto | FenceChoice::Shared if !crosses_kernels => Fences::Passed,
             FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => Fences::Linked,
-            FenceChoice::Auto | FenceChoice::Shared if shares && self.watches_futexes() => Fences::Linked,
+            FenceChoice::Off => Fences::Lost,
+            _ if shares && self.watches_futexes() => Fences::Linked,
             _ => Fences::Lost,
         }
     }
@@ -127,7 +128,9 @@ mod tests {
             (ours, FenceChoice::Shared, true, true, Fences::Lost),
             (names, FenceChoice::Shared, true, true, Fences::Linked),
             (names, FenceChoice::Shared, true, false, Fences::Lost),
-            (names, FenceChoice::Relay, true, true, Fences::Lost),
+            (names, FenceChoice::Relay, true, true, Fences::Linked),
+            (names, FenceChoice::Relay, true, false, Fences::Lost),
+            (names, FenceChoice::Off, true, true, Fences::Lost),
             (ours, FenceChoice::Relay, false, false, Fences::Linked),
             (ours, FenceChoice::Off, false, true, Fences::Lost),
             (other, FenceChoice::Auto, false, false, Fences::Passed),

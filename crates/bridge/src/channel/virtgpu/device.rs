@@ -150,8 +150,8 @@ impl Device {
     }
 
     /// This machine's `/dev/shm`, where fences in it can be shared.
-    pub(in crate::channel) const fn dev_shm(&self) -> Option<SharedDevShm> {
-        self.dev_shm
+    pub(in crate::channel) const fn dev_shm(&self) -> Option<&SharedDevShm> {
+        self.dev_shm.as_ref()
     }
 }
 

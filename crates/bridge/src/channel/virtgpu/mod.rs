@@ -26,7 +26,7 @@ use session::Carries;
 use sys::SharedMap;
 
 use super::cross_domain::Driver;
-use super::{ChannelError, FenceMemory, Interest};
+use super::{ChannelError, FenceMemory, Interest, SharedPage};
 use buffers::Buffers;
 use files::Files;
 use watch::Watched;
@@ -125,6 +125,10 @@ impl Driver for Virtgpu {
 
     fn fence_memory(&self, file: BorrowedFd<'_>) -> FenceMemory {
         self.device.dev_shm().map_or(FenceMemory::Own, |dev_shm| dev_shm.memory_of(file))
+    }
+
+    fn shared_page(&self) -> Option<SharedPage> {
+        self.device.dev_shm()?.page()
     }
 
     fn shares_fences(&self) -> bool {
