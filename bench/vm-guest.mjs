@@ -20,7 +20,7 @@ try {
   const contenders = [await bridge('virtgpu', []), await bridge('tcp', ['--channel', `tcp:${task.address}:${task.port}`, '--host-xauthority', task.xauthority]), await socat()];
   const results = await measureAll(lab, task.bench, contenders, task.effort, console.error);
   const counts = await countSystemCalls(lab, task.bench, console.error);
-  const fences = await measureFences();
+  const fences = { auto: await measureFences('auto'), off: await measureFences('off') };
   console.log(JSON.stringify({ kernel: release(), results: [...results], counts, fences }));
 } finally {
   await lab.close();
@@ -36,9 +36,12 @@ async function bridge(name, args) {
   return { name, env: { ...env }, pid };
 }
 
-/** @returns {Promise<import('./vm.mjs').Fences>} */
-async function measureFences() {
-  const { env } = await lab.startBridge({}, ['--channel', 'virtgpu', '--dri3', 'on']);
+/**
+ * @param {string} spin
+ * @returns {Promise<import('./vm.mjs').Fences>}
+ */
+async function measureFences(spin) {
+  const { env } = await lab.startBridge({}, ['--channel', 'virtgpu', '--dri3', 'on', '--spin', spin]);
   // Enough for a median; they are taken in turns.
   const cycles = String(Math.round(1000 * task.effort.seconds));
   return JSON.parse((await lab.output(join(SHIMS, 'fences'), ['measure', cycles, '/dev/shm'], env)).toString());
