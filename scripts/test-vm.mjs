@@ -9,7 +9,7 @@ import { runScript, setup, StepError } from './setup.mjs';
 import { buildShims } from './shims.mjs';
 import { compileTests, mochaSuite } from './suites.mjs';
 import { closingLine, Tally } from './tally.mjs';
-import { setUpVm, Unavailable } from './vm-setup.mjs';
+import { NAMES, setUpVm, Unavailable } from './vm-setup.mjs';
 import { KERNELS } from './vm/kernel.mjs';
 
 /** Whether there are guests with another processor: arm64 on x64. */
@@ -59,7 +59,7 @@ async function withForeignPackage(test) {
  */
 async function whyNot(extent) {
   try {
-    await setUpVm(extent === 'quick' ? undefined : KERNELS.filter(({ arch }) => arch === process.arch || FOREIGN).map(({ name }) => name));
+    await setUpVm(extent === 'quick' ? undefined : FOREIGN ? NAMES : KERNELS.filter(({ arch }) => arch === process.arch).map(({ name }) => name));
     return undefined;
   } catch (error) {
     if (error instanceof Unavailable) return error.message;

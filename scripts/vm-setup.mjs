@@ -1,7 +1,7 @@
 // `npm run vm:setup`: fetches what `x11bridge vm` needs into a cache outside the repository: QEMU, a kernel, and tools for the guest.
-// `npm run vm:setup -- --all` fetches every kernel that the tests use; those for another processor come with a QEMU and a small system
-// for it. All are packages of Debian's, from the mirror that this machine uses itself, with their signatures checked, but for that
-// system's Node and npm, which are from npm's registry; nothing is installed. What is there already is not fetched again.
+// `npm run vm:setup -- --all` fetches every kernel that the tests use, those for another processor with a QEMU and a small system for it,
+// and a system with Xwayland. All are packages of Debian's, from the mirror that this machine uses itself, with their signatures checked,
+// but for the systems' Node and npm, which are from npm's registry; nothing is installed. What is there already is not fetched again.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,10 +12,12 @@ import { runScript, setup, StepError } from './setup.mjs';
 import { AptFailure } from './apt-tree.mjs';
 import { DEBIAN_ARCH, fetchKernel, fetchTools, KERNELS } from './vm/kernel.mjs';
 import { fetchQemu, SYSTEMS } from './vm/qemu.mjs';
-import { fetchRoot } from './vm/root.mjs';
+import { CLIENTS, fetchRoot, XWAYLAND } from './vm/root.mjs';
 
 /** Each goes up when what is made of the packages changes, so that older results aren't used. */
 const RECIPES = { qemu: 1, tools: 1, linux: 2, root: 1 };
+/** What can be asked for by name: kernels, and the system with Xwayland. */
+export const NAMES = [...KERNELS.map(({ name }) => name), 'xwayland'];
 const LOCKED = 'X11BRIDGE_VM_SETUP_LOCKED';
 /** The exit code of the process that holds the lock, when Debian's packages can't be had. */
 const UNAVAILABLE = 75;
@@ -24,36 +26,39 @@ const UNAVAILABLE = 75;
 export class Unavailable extends StepError {}
 
 /**
- * Brings everything for guests with these kernels. Two may do so at once: the second waits, and finds it done.
- * @param {readonly string[]} kernels names in vm/kernel.mjs
+ * Brings everything for guests with these kernels and systems. Two may do so at once: the second waits, and finds it done.
+ * @param {readonly string[]} names some of NAMES
  * @throws {StepError} when it can't
  */
-export async function setUpVm(kernels = [KERNELS[0]?.name ?? '']) {
+export async function setUpVm(names = [KERNELS[0]?.name ?? '']) {
   const { manifestPath, readManifest, vmCacheFolder } = await import('../dist/vm/cache.js');
   const cache = vmCacheFolder(env);
-  const chosen = KERNELS.filter(({ name }) => kernels.includes(name));
-  if (isComplete(cache, readManifest(cache), chosen)) return;
+  if (isComplete(cache, readManifest(cache), names)) return;
   mkdirSync(cache, { recursive: true });
   // The lock goes when its holder does, however that ends.
-  const done = spawnSync('flock', [join(cache, 'lock'), execPath, fileURLToPath(import.meta.url), ...kernels], { stdio: 'inherit', env: { ...env, [LOCKED]: '1' } });
+  const done = spawnSync('flock', [join(cache, 'lock'), execPath, fileURLToPath(import.meta.url), ...names], { stdio: 'inherit', env: { ...env, [LOCKED]: '1' } });
   if (done.status === UNAVAILABLE) throw new Unavailable('QEMU and a kernel could not be fetched; why is above');
   if (done.status !== 0 || !existsSync(manifestPath(cache))) throw new StepError('the set-up for virtual machines failed; why is above');
 }
 
-/** @param {readonly string[]} kernels */
-async function setUpLocked(kernels) {
+/** @param {readonly string[]} names */
+async function setUpLocked(names) {
   const { manifestPath, readManifest, vmCacheFolder } = await import('../dist/vm/cache.js');
   const cpio = await import('../dist/vm/cpio.js');
   const cache = vmCacheFolder(env);
   const aptFolder = join(cache, 'apt');
   const manifest = readManifest(cache);
   const found = { qemu: { ...manifest.qemu }, tools: { ...manifest.tools }, kernels: { ...manifest.kernels }, roots: { ...manifest.roots } };
-  for (const choice of KERNELS.filter(({ name }) => kernels.includes(name))) {
+  for (const choice of KERNELS.filter(({ name }) => names.includes(name))) {
     const { arch, name } = choice;
     found.qemu[arch] = `${part(cache, 'qemu', arch, (folder) => fetchQemu(SYSTEMS[arch], aptFolder, folder))}/${SYSTEMS[arch].program}`;
     found.tools[arch] = `${part(cache, 'tools', arch, (folder) => fetchTools(arch, aptFolder, folder, cpio))}/tools.cpio`;
-    if (arch !== process.arch) found.roots[arch] = part(cache, 'root', arch, (folder) => fetchRoot(arch, DEBIAN_ARCH[arch], aptFolder, folder));
+    if (arch !== process.arch) found.roots[arch] = part(cache, 'root', arch, (folder) => fetchRoot(CLIENTS, arch, DEBIAN_ARCH[arch], aptFolder, folder));
     found.kernels[name] = { arch, folder: part(cache, 'linux', name, (folder) => fetchKernel(choice, aptFolder, folder, cpio)) };
+    writeWhole(manifestPath(cache), JSON.stringify(found, null, 2));
+  }
+  if (names.includes('xwayland')) {
+    found.roots.xwayland = part(cache, 'root', 'xwayland', (folder) => fetchRoot(XWAYLAND, 'x64', DEBIAN_ARCH.x64, aptFolder, folder));
     writeWhole(manifestPath(cache), JSON.stringify(found, null, 2));
   }
   // The packages themselves aren't needed any more.
@@ -87,15 +92,16 @@ function part(cache, kind, which, fetch) {
 /**
  * @param {string} cache
  * @param {import('../dist/vm/cache.js').VmManifest} manifest
- * @param {readonly import('./vm/kernel.mjs').KernelChoice[]} kernels
+ * @param {readonly string[]} names
  */
-function isComplete(cache, manifest, kernels) {
-  return kernels.every(({ name, arch }) => {
-    /** @type {[keyof typeof RECIPES, string | undefined][]} */
-    const paths = [['qemu', manifest.qemu[arch]], ['tools', manifest.tools[arch]], ['linux', manifest.kernels[name]?.folder]];
+function isComplete(cache, manifest, names) {
+  /** @type {[keyof typeof RECIPES, string | undefined][]} */
+  const paths = names.includes('xwayland') ? [['root', manifest.roots.xwayland]] : [];
+  for (const { name, arch } of KERNELS.filter((kernel) => names.includes(kernel.name))) {
+    paths.push(['qemu', manifest.qemu[arch]], ['tools', manifest.tools[arch]], ['linux', manifest.kernels[name]?.folder]);
     if (arch !== process.arch) paths.push(['root', manifest.roots[arch]]);
-    return paths.every(([kind, path]) => path?.split('/')[0]?.endsWith(`-r${RECIPES[kind]}`) && existsSync(join(cache, path)));
-  });
+  }
+  return paths.every(([kind, path]) => path?.split('/')[0]?.endsWith(`-r${RECIPES[kind]}`) && existsSync(join(cache, path)));
 }
 
 /** @param {string} path @param {string} text */
@@ -119,11 +125,11 @@ async function codeOf(work) {
 /** @param {readonly string[]} args */
 async function main(args) {
   if (env[LOCKED] === '1') return codeOf(setUpLocked(args));
-  const unknown = args.find((arg) => arg !== '--all' && !KERNELS.some(({ name }) => name === arg));
-  if (unknown !== undefined) throw new StepError(`There is no kernel named ${unknown}; there are ${KERNELS.map(({ name }) => name).join(', ')}, and --all.`);
+  const unknown = args.find((arg) => arg !== '--all' && !NAMES.includes(arg));
+  if (unknown !== undefined) throw new StepError(`There is no kernel and no system named ${unknown}; there are ${NAMES.join(', ')}, and --all.`);
   await setup({ debian: ['fetch'] });
   const named = args.filter((arg) => arg !== '--all');
-  await setUpVm(args.includes('--all') ? KERNELS.map(({ name }) => name) : named.length > 0 ? named : undefined);
+  await setUpVm(args.includes('--all') ? NAMES : named.length > 0 ? named : undefined);
   const { manifestPath, vmCacheFolder } = await import('../dist/vm/cache.js');
   console.log(`Ready for x11bridge vm: ${readFileSync(manifestPath(vmCacheFolder(env)), 'utf8')}`);
   return 0;

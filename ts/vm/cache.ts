@@ -15,8 +15,8 @@ export interface VmManifest {
   readonly tools: Partial<Record<GuestArch, string>>;
   /** Folders of kernels, by the name that people choose them by. */
   readonly kernels: Readonly<Record<string, { readonly arch: GuestArch; readonly folder: string }>>;
-  /** Folders with the files of a whole system, for guests with another processor than this machine's. */
-  readonly roots: Partial<Record<GuestArch, string>>;
+  /** Folders with the files of a whole system: for guests with another processor than this machine's, and, for tests, one with Xwayland. */
+  readonly roots: Partial<Record<GuestArch | 'xwayland', string>>;
 }
 
 const NOTHING: VmManifest = { qemu: {}, tools: {}, kernels: {}, roots: {} };
