@@ -46,6 +46,14 @@ impl ByteOrder {
         }
     }
 
+    /// Eight bytes on the wire.
+    pub fn u64(self, value: u64) -> [u8; 8] {
+        match self {
+            Self::Little => value.to_le_bytes(),
+            Self::Big => value.to_be_bytes(),
+        }
+    }
+
     /// The `u16` at `at`; 0 where `bytes` is too short, as a test would then fail on what it asserts.
     pub fn u16_at(self, bytes: &[u8], at: usize) -> u16 {
         let Some(&[a, b]) = bytes.get(at..at + 2) else { return 0 };

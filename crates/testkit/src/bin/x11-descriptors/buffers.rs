@@ -12,7 +12,7 @@ use x11bridge_testkit::requests;
 use crate::memory::{IMAGE_BYTES, SIDE, STRIDE, file, image_file, image_in, pixels, same_file};
 use crate::talk::{Talk, counts};
 
-const OPEN: u8 = 1;
+pub(crate) const OPEN: u8 = 1;
 const PIXMAP_FROM_BUFFER: u8 = 2;
 pub(crate) const BUFFER_FROM_PIXMAP: u8 = 3;
 const PIXMAP_FROM_BUFFERS: u8 = 7;

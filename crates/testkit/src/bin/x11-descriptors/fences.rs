@@ -20,7 +20,7 @@ const SYNC_RESET_FENCE: u8 = 16;
 const SYNC_DESTROY_FENCE: u8 = 17;
 const SYNC_QUERY_FENCE: u8 = 18;
 const PRESENT_PIXMAP: u8 = 1;
-const PRESENT_SELECT_INPUT: u8 = 3;
+pub(crate) const PRESENT_SELECT_INPUT: u8 = 3;
 /// Configure, complete and idle events.
 const PRESENT_EVENTS: u32 = 7;
 /// A fence's word when it is triggered.
@@ -144,7 +144,7 @@ fn frame(talk: &mut Talk, dri3: u8, sync: u8, present: u8) -> io::Result<Value> 
 }
 
 /// Maps a window that no window manager touches.
-fn show_window(talk: &mut Talk, window: u32) -> io::Result<()> {
+pub(crate) fn show_window(talk: &mut Talk, window: u32) -> io::Result<()> {
     const CREATE_WINDOW: u8 = 1;
     const MAP_WINDOW: u8 = 8;
     const OVERRIDE_REDIRECT: u32 = 1 << 9;

@@ -14,6 +14,7 @@ mod memory;
 mod servers;
 mod shapes;
 mod talk;
+mod timelines;
 mod versions;
 
 use std::io;
@@ -55,6 +56,7 @@ fn run() -> io::Result<Value> {
         "servers" => servers::servers(&mut talk),
         "frames" => servers::frames(&mut talk, options.value("count", 1000)?, options.value("sizes", 1)?),
         "opens" => servers::opens(&mut talk),
+        "timelines" => timelines::timelines(&mut talk),
         "cycles" => buffers::cycles(&mut talk, options.value("count", 1000)?),
         other => Err(io::Error::other(format!("there is no script {other}"))),
     }

@@ -32,6 +32,11 @@ impl Body {
         self
     }
 
+    pub(crate) fn u64(mut self, value: u64) -> Self {
+        self.bytes.extend(self.order.u64(value));
+        self
+    }
+
     pub(crate) fn pad(mut self, bytes: usize) -> Self {
         self.bytes.resize(self.bytes.len() + bytes, 0);
         self
