@@ -1,10 +1,7 @@
 // What the guest half says where the way to the host is missing or leads nowhere, and what `auto` takes then.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before } from 'mocha';
-import { readManifest, vmCacheFolder } from '../../dist/vm/cache.js';
 import { COMMAND, startX11bridge } from '../support/command.js';
 import { eventually, type Finished, type Running } from '../support/processes.js';
 import { TemporaryFolder } from '../support/temporary.js';
@@ -13,8 +10,7 @@ import { clientEnv } from '../x11/support/stage.js';
 import { inTheWholeRun } from './support/extent.js';
 import { TestGuest } from './support/guest.js';
 import { BOOT_LIMIT_MS } from './support/place.js';
-
-const CACHE = vmCacheFolder(process.env);
+import { qemuWithScreen } from './support/screen.js';
 
 inTheWholeRun(() => {
   describe('a guest with a second virtio-gpu device, for a screen, whose host half stops', function () {
@@ -84,11 +80,3 @@ inTheWholeRun(() => {
     });
   });
 });
-
-/** The QEMU of the cache, which puts a device of its own in front of ours. */
-function qemuWithScreen(folder: TemporaryFolder): string {
-  const { [process.arch as 'x64']: qemu = '' } = readManifest(CACHE).qemu;
-  const program = folder.file('qemu');
-  writeFileSync(program, `#!/bin/sh\nexec '${join(CACHE, qemu)}' -device virtio-gpu-pci "$@"\n`, { mode: 0o755 });
-  return program;
-}
