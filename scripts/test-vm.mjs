@@ -14,7 +14,7 @@ import { KERNELS } from './vm/kernel.mjs';
 
 /** Whether there are guests with another processor: arm64 on x64. */
 const FOREIGN = process.arch === 'x64';
-/** A guard: all of it takes a third of this on a quiet machine without KVM. */
+/** Guards against hangs, for a busy machine without KVM. */
 const MINUTES_MAX = { quick: 12, all: 120 };
 
 await runScript(async () => {

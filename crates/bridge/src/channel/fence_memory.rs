@@ -160,7 +160,7 @@ mod tests {
 
     const NAME: ExportedFile = ExportedFile { fs_id: 1, handle: 77 };
 
-    /// How a fence is linked, in a word.
+    /// How a fence is linked, in a word. What is relayed is said to lie where it does.
     fn linked(memory: FenceMemory, choice: FenceChoice, by_messages: bool, has_pages: bool) -> &'static str {
         let page = || {
             let file = shmfence::Fence::create(false).unwrap().1;
@@ -168,8 +168,11 @@ mod tests {
         };
         match memory.link(choice, by_messages, page) {
             Ok(FenceLink::Shared { device: 7, name: NAME }) => "shared",
-            Ok(FenceLink::Relayed { device: Some(7) | None, page: None, .. }) => "messages",
-            Ok(FenceLink::Relayed { device: Some(7) | None, page: Some(_), .. }) => "page",
+            Ok(FenceLink::Relayed { device, crowded_out, page }) => {
+                assert_eq!(device, (memory != FenceMemory::Own).then_some(7));
+                assert_eq!(crowded_out, memory == FenceMemory::CrowdedOut { device: 7 });
+                if page.is_some() { "page" } else { "messages" }
+            }
             Ok(_) => "otherwise",
             Err(BAD_ALLOC) => "alloc",
             Err(_) => "match",
