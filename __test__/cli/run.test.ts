@@ -83,8 +83,9 @@ describe('run', () => {
 
   it('leaves Ctrl-C to the terminal, so that the child gets it once', async () => {
     // script(1) gives the command a terminal; byte 3 on its stdin is Ctrl-C. The child waits for one, and then a while for a second.
+    // `exec`, as the shell that script(1) takes, $SHELL or sh, would be ended by it, too.
     const script = `trap "echo caught; told=1" INT; echo ready; until [ $told ]; do sleep 0.05; done; i=0; while [ $i -lt 10 ]; do i=$((i+1)); sleep 0.05; done; echo over`;
-    const line = `'${process.execPath}' '${COMMAND}' run --host-display ${server.display} -- sh -c '${script}'`;
+    const line = `exec '${process.execPath}' '${COMMAND}' run --host-display ${server.display} -- sh -c '${script}'`;
     await using terminal = new Running('script', ['--quiet', '--return', '--command', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] });
     await terminal.untilOutput(/ready/);
     terminal.child.stdin?.write('\x03');
