@@ -57,6 +57,10 @@ impl Word for RemoteFence {
         self.store(1)
     }
 
+    fn trigger_unwatched(&self) -> Result<(), Error> {
+        self.force()
+    }
+
     /// Nobody of this kernel sleeps on it.
     fn sleep(&self, _: u32, _: NonZeroU32, _: Option<Duration>) -> Result<(), Error> {
         Ok(())

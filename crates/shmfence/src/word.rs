@@ -93,6 +93,16 @@ pub trait Word {
         }
     }
 
+    /// The same by who needs not hear of it: its own watcher is left asleep where that can be told from the others. A watcher
+    /// that sleeps stays so until somebody else triggers the fence, whatever the word is meanwhile.
+    fn trigger_unwatched(&self) -> Result<(), Error> {
+        match self.compare_exchange(SLEEPING, TRIGGERED) {
+            Ok(SLEEPING) => self.wake(ALL_BUT_WATCHERS),
+            Ok(TRIGGERED) => Ok(()),
+            _ => self.trigger(),
+        }
+    }
+
     /// Resets the fence; returns whether it was triggered. One that somebody sleeps on is not triggered, and stays.
     fn reset(&self) -> Result<bool, Error> {
         self.compare_exchange(TRIGGERED, RESET).map(|was| was == TRIGGERED)
