@@ -27,6 +27,8 @@ const GUEST_LIMIT_MS = 20 * 60_000;
 
 /** What a MiB of PutImage, and a round trip, may cost at most. */
 const COUNTS_MAX = { execbuffersPerMib: 20, execbuffersPerTrip: 2, eventsPerTrip: 1 };
+/** They are the difference of two runs, whose starts differ by some calls. */
+const COUNTS_TOLERANCE = 1.01;
 /** A trigger across the link, until who waits for it is awake, may take as many messages of the channel, at most. */
 const FENCES_MAX = { shared: 1.5, relay: 2.5 };
 /** Scheduling makes two runs of the same differ by so much. */
@@ -107,7 +109,7 @@ async function freePort() {
 function judge(results, { counts, fences }) {
   const costs = Object.entries(COUNTS_MAX).map(([what, max]) => {
     const value = counts[/** @type {keyof typeof COUNTS_MAX} */ (what)];
-    return { what, value, bound: `at most ${max}`, met: value <= max };
+    return { what, value, bound: `at most ${max}`, met: value <= max * COUNTS_TOLERANCE };
   });
   const rows = /** @type {const} */ (['roundTripP50', 'roundTripP99', 'putImage', 'getImage', 'small']);
   const speeds = rows.map((row) => {
@@ -119,9 +121,8 @@ function judge(results, { counts, fences }) {
 }
 
 /**
- * One way is half of a reply's two: the clocks of guest and host are not the same. Both ways to wait are held against the target, since the
- * time of spinning is that of real processors: where they are emulated a reply is in time for it, and a fence, which takes two wake-ups more
- * on the host, may not be.
+ * One way is half of a reply's two: the clocks of guest and host are not the same. Both ways to wait are held against the target: while a
+ * thread spins it looks at the fence itself, and when it sleeps somebody has to wake it.
  * @param {string} spin
  * @param {Fences} fences
  * @returns {Verdict[]}
