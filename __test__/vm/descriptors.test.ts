@@ -38,6 +38,13 @@ inOneGuest(
       assert.deepEqual([pixmap['seen'], pixmap['shown']], [[true, true], true]);
     });
 
+    it('pages of fences, the client\'s and the server\'s, are those that a client on the host gets, and are kept alike', async () => {
+      for (const options of [[], ['--order', 'big']]) {
+        const direct = await outside(place, 'x11-descriptors', 'exports', ...options);
+        assert.deepEqual(await sight(place, 'x11-descriptors', 'exports', ...options), direct);
+      }
+    });
+
     it('a device is one of the guest, and a drawable that there is not gets the error of a server', async () => {
       const { counts, device, nowhere } = (await sight(place, 'x11-descriptors', 'opens')) as { counts: Sight; device: [number, number]; nowhere: Sight };
       assert.deepEqual(counts, { said: 1, first: 1, late: 0 });

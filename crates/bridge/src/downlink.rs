@@ -50,6 +50,22 @@ impl Downlink {
         Ok(())
     }
 
+    /// Puts other descriptors in the place of the pages of the server's fences, by the fences' ids. `false` where one could not be
+    /// had; then its reply goes without.
+    pub(crate) fn replace_pages(
+        &mut self,
+        mut page: impl FnMut(u32, BorrowedFd<'_>) -> Option<OwnedFd>,
+    ) -> bool {
+        let mut all = true;
+        for mark in &mut self.marks {
+            let Some(id) = mark.fence.take() else { continue };
+            let ours = mark.descriptors.first().and_then(|theirs| page(id, theirs.as_fd()));
+            all &= ours.is_some();
+            mark.descriptors = ours.into_iter().collect();
+        }
+        all
+    }
+
     /// Makes all that is left ready: the stream is over, so nothing will complete it.
     pub(crate) fn give_up_holding(&mut self) {
         self.ready = self.end;

@@ -215,13 +215,14 @@ fn a_file_on_virtiofs_becomes_an_item_in_our_dialect_alone() {
 
 #[rustfmt::skip]
 #[test]
-fn a_relayed_fence_is_made_triggered_and_reset_by_its_id_in_our_dialect_alone() {
+fn a_relayed_fence_is_made_triggered_reset_and_adopted_by_its_id_in_our_dialect_alone() {
     let id = 0x4000_0007;
     for (command, bytes) in [
         (FenceCommand::New { id, triggered: true },         [241, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 1, 0, 0, 0]),
         (FenceCommand::New { id, triggered: false },        [241, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 0, 0, 0, 0]),
         (FenceCommand::Trigger { id, epoch: 0x0102_0304 },  [242, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 4, 3, 2, 1]),
         (FenceCommand::Reset { id, epoch: u32::MAX },       [243, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 255, 255, 255, 255]),
+        (FenceCommand::Adopt { id, resource: 0x0102_0304 }, [245, 0, 16, 0, 0, 0, 0, 0, 7, 0, 0, 0x40, 4, 3, 2, 1]),
     ] {
         assert_eq!(command.encode(), bytes);
         assert_eq!(only(&bytes, Dialect::X11Bridge), Command::Fence(command));

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
+use cross_domain::dialect::x11bridge::fence::{FEATURE_ADOPTION, FEATURE_FENCES};
 use cross_domain::dialect::x11bridge::{FEATURE_FILES, FEATURE_MEMORY, Stage};
 use cross_domain::{
     CHANNEL_RING, Capset, Command, Commands, Dialect, Extension, Init, InitForm, QUERY_RING, RING_BYTES,
@@ -119,7 +119,7 @@ impl Context {
             supports_dmabuf: false,
             supports_external_gpu_memory: false,
             extension: Some(Extension {
-                features: FEATURE_FENCES | FEATURE_MEMORY | FEATURE_FILES,
+                features: FEATURE_FENCES | FEATURE_ADOPTION | FEATURE_MEMORY | FEATURE_FILES,
                 ..Extension::new(ring_bytes)
             }),
         }

@@ -7,7 +7,7 @@ use x11_wire::extension::{
     PRESENT_QUERY_CAPABILITIES, RANDR_CREATE_LEASE,
 };
 use x11_wire::fence::fence_use;
-use x11_wire::message::{BAD_ACCESS, BAD_REQUEST};
+use x11_wire::message::{BAD_ACCESS, BAD_ALLOC, BAD_REQUEST};
 use x11_wire::request::{EXTENSION_FIRST, Head, NO_OPERATION, RequestHead, UNASSIGNED};
 use x11_wire::shm;
 
@@ -16,6 +16,7 @@ use crate::extensions::Class;
 use crate::limits::{EXTENSION_NAME_MAX, PENDING_MAX};
 use crate::pending::{Answer, Pending};
 use crate::policy::{Enforcer, Ruling};
+use crate::provided::Wanted;
 use crate::segments::{Attach, Attached};
 use crate::session::{Next, Progress, Session, Violation};
 
@@ -60,8 +61,8 @@ pub(crate) enum Verdict {
     Link(u32),
     /// The fence of this id has to be reset first.
     ResetFence(u32),
-    /// A device is needed first.
-    Device,
+    /// A descriptor is needed first.
+    Provide(Wanted),
 }
 
 impl<F> Session<F> {
@@ -99,9 +100,9 @@ impl<F> Session<F> {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
-                // A request whose segment, device or fence has been seen to meanwhile has passed the policy before.
+                // A request whose segment, descriptor or fence has been seen to meanwhile has passed the policy before.
                 let resumed = !matches!(self.attached, Attached::Unknown)
-                    || self.devices.is_given()
+                    || self.provided.is_answered()
                     || !self.fences.is_unasked();
                 // Of an extension that is hidden, rules say nothing.
                 let ruled = ruled && !resumed && class != Class::Unlearnt;
@@ -129,8 +130,8 @@ impl<F> Session<F> {
                         next = Next::ResetFence(id);
                         break;
                     }
-                    Verdict::Device => {
-                        next = Next::Device;
+                    Verdict::Provide(wanted) => {
+                        next = Next::Provide(wanted);
                         break;
                     }
                 }
@@ -299,7 +300,7 @@ impl<F> Session<F> {
                 return Verdict::Pass(Some(Answer::PresentCapabilities));
             }
             (Extension::Dri3, DRI3_OPEN) if !self.extensions.carries().files => {
-                return self.open_device(head, rest);
+                return self.provide_for(Wanted::Device, head, rest, (BAD_ALLOC, 0));
             }
             (Extension::Dri3, DRI3_QUERY_VERSION) if !timelines => {
                 return Verdict::Pass(Some(Answer::Dri3Version));

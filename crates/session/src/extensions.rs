@@ -25,8 +25,11 @@ pub struct Carries {
 pub enum Fences {
     /// Both run on one kernel: their descriptors pass as others do.
     Passed,
-    /// They run on two, and the caller links each fence.
-    Linked,
+    /// They run on two, and the caller links each fence: with `adopts` those that the server makes and exports, too.
+    Linked {
+        /// Whether the other side can be told of a page of the server's.
+        adopts: bool,
+    },
     /// Nothing carries them, so that DRI3 is hidden.
     Lost,
 }
@@ -136,7 +139,12 @@ impl Extensions {
 
     /// Whether the caller links fences.
     pub(crate) fn links_fences(&self) -> bool {
-        self.carries.fences == Fences::Linked
+        matches!(self.carries.fences, Fences::Linked { .. })
+    }
+
+    /// Whether those of the server can be.
+    pub(crate) fn adopts_fences(&self) -> bool {
+        self.carries.fences == Fences::Linked { adopts: true }
     }
 
     /// Whether System V segments are emulated.
@@ -227,9 +235,10 @@ mod tests {
 
     #[test]
     fn sync_is_only_looked_at_where_fences_are_linked() {
-        for (fences, class) in
-            [(Fences::Passed, Class::Plain), (Fences::Linked, Class::Known(Extension::Sync))]
-        {
+        for (fences, class) in [
+            (Fences::Passed, Class::Plain),
+            (Fences::Linked { adopts: false }, Class::Known(Extension::Sync)),
+        ] {
             let mut extensions = Extensions::new(Carries { fences, ..Carries::MEMORY }, Offers::default());
             extensions.learn(140, Some(Extension::Sync));
             assert_eq!(extensions.class(140), class);

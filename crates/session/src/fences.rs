@@ -10,8 +10,8 @@
 //! before, it has done.
 
 use x11_wire::extension::Extension;
-use x11_wire::fence::{FENCE_FROM_FD, FenceUse, awaited};
-use x11_wire::message::{BAD_ALLOC, BAD_MATCH, ERROR_MAJOR, ERROR_MINOR};
+use x11_wire::fence::{FD_FROM_FENCE, FENCE_FROM_FD, FenceUse, awaited};
+use x11_wire::message::{BAD_ALLOC, BAD_MATCH, ERROR_MAJOR, ERROR_MINOR, MessageHead};
 use x11_wire::request::{NO_OPERATION, RequestHead};
 use x11_wire::sequence::low16;
 
@@ -19,6 +19,8 @@ use crate::client::{Verdict, set_opcodes};
 use crate::descriptors::Marks;
 use crate::extensions::Class;
 use crate::limits::{FENCES_DYING_MAX, FENCES_MAX};
+use crate::pending::Answer as Pending;
+use crate::provided::Wanted;
 use crate::session::Session;
 
 /// The first id: hosts tell those of futexes from others by their range.
@@ -181,10 +183,13 @@ impl<F> Session<F> {
         at: usize,
         marks: &mut Marks<F>,
     ) -> Verdict {
+        // What is about to be linked may be what it is about.
+        if self.pending.awaits_export() {
+            return Verdict::Stall;
+        }
         match used {
             FenceUse::Create { fence } => return self.create_fence(fence, head, rest, at, marks),
-            // The server's page is not the client's: there is none that could be given away.
-            FenceUse::Export { fence } => return self.refuse(head, rest, BAD_MATCH, fence),
+            FenceUse::Export { fence } => return self.export_fence(fence, head, rest),
             FenceUse::Names(names) => names.into_iter().for_each(|name| self.fences.name(name)),
             FenceUse::NamesList if (rest.len() as u64) < head.len => {
                 self.fences.actions.push(FenceAction::AnyNamed);
@@ -225,6 +230,35 @@ impl<F> Session<F> {
                 let code = if let Answer::Refused(code) = answer { code } else { BAD_ALLOC };
                 self.refuse(head, rest, code, fence)
             }
+        }
+    }
+
+    /// The client gets the file that the fence was linked by. One of the server's is linked by the answer; the server's page itself
+    /// would wake nobody here.
+    fn export_fence(&mut self, fence: u32, head: RequestHead, rest: &mut [u8]) -> Verdict {
+        let linked = self.fences.find(fence).map(|linked| linked.id);
+        match linked {
+            Some(id) => self.provide_for(Wanted::FenceFile(id), head, rest, (BAD_MATCH, fence)),
+            None if self.extensions.adopts_fences() && self.fences.has_room() => {
+                Verdict::Pass(Some(Pending::Exported { major: head.major, fence }))
+            }
+            None => self.refuse(head, rest, BAD_MATCH, fence),
+        }
+    }
+
+    /// The server has exported a fence of its own: its descriptor is marked by the id that the caller is to link it by.
+    pub(crate) fn adopt_fence(
+        &mut self,
+        (major, fence): (u8, u32),
+        head: MessageHead,
+        rest: &mut [u8],
+        at: usize,
+        marks: &mut Marks<F>,
+    ) {
+        let before = marks.len();
+        self.hand_over((major, FD_FROM_FENCE), head, rest, at, marks);
+        if let Some(mark) = marks.get_mut(before).filter(|mark| !mark.descriptors.is_empty()) {
+            mark.fence = Some(self.fences.add(fence, self.host.sequence));
         }
     }
 

@@ -205,7 +205,7 @@ impl<F> Session<F> {
 
     /// Hands its descriptors to a reply. If one is missing the reply becomes an error: a library that does not get what a
     /// reply announces gives the connection up.
-    fn hand_over(
+    pub(crate) fn hand_over(
         &mut self,
         opcodes: (u8, u8),
         head: MessageHead,
@@ -281,8 +281,11 @@ impl<F> Session<F> {
             (Answer::Descriptors { major, minor }, Kind::Reply) => {
                 self.hand_over((major, minor), head, rest, at, marks);
             }
-            (Answer::Device { .. }, Kind::Reply) => self.device_opened(rest, at, marks),
-            (Answer::Device { major }, Kind::Error) => self.device_refused(rest, major),
+            (Answer::Exported { major, fence }, Kind::Reply) => {
+                self.adopt_fence((major, fence), head, rest, at, marks);
+            }
+            (Answer::Provided { .. }, Kind::Reply) => self.put_provided(rest, at, marks),
+            (Answer::Provided { major, minor }, Kind::Error) => self.withhold_provided(rest, (major, minor)),
             (Answer::ShmVersion, Kind::Reply) => {
                 if let Some(shared_pixmaps) = rest.get_mut(1) {
                     *shared_pixmaps = 0;

@@ -20,7 +20,6 @@
 
 mod client;
 mod descriptors;
-mod devices;
 mod extensions;
 mod fences;
 mod handshake;
@@ -28,6 +27,7 @@ mod host;
 mod limits;
 mod pending;
 mod policy;
+mod provided;
 mod segments;
 mod session;
 mod shm;
@@ -43,6 +43,7 @@ pub use limits::{
 };
 pub use pending::Awaiting;
 pub use policy::{ExtensionNumbers, Policy, Side, TableError};
+pub use provided::Wanted;
 pub use segments::{Action, Attach, Source};
 pub use session::{Counters, Next, Progress, Session, Violation};
 pub use trace::{CAPTURED_MAX, RECORD_HEADER, Trace, Traced};

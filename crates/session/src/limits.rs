@@ -40,5 +40,5 @@ pub const REQUESTED_MAX: usize = 32;
 /// Bytes of the longest extension name that a policy can speak of: what is held back of a `QueryExtension`. The longest
 /// in the field has 26.
 pub const EXTENSION_NAME_MAX: usize = 32;
-/// Devices at once at most that a client has asked for and not got: each is an open file.
-pub(crate) const DEVICES_MAX: usize = 16;
+/// Devices and fences at once at most whose descriptor a client has asked for and not got: each is an open file.
+pub(crate) const PROVIDED_MAX: usize = 16;

@@ -34,10 +34,19 @@ pub(crate) enum Answer {
         /// The request's minor opcode.
         minor: u8,
     },
-    /// It stands for a device of the client's machine.
-    Device {
-        /// The opcode that the client used.
+    /// It stands for one with a descriptor that the caller has provided.
+    Provided {
+        /// The major opcode that the client used.
         major: u8,
+        /// Its minor opcode.
+        minor: u8,
+    },
+    /// It carries the page of a fence of the server's, which is linked from then on.
+    Exported {
+        /// The request's major opcode.
+        major: u8,
+        /// The client's name for the fence.
+        fence: u32,
     },
     /// Say no version above 1.2.
     Dri3Version,
@@ -128,17 +137,24 @@ impl PendingQueue {
         self.queue.front().is_none_or(|front| low16(front.sequence) == wire)
     }
 
-    /// Whether the server still owes an answer that stands for a device.
-    pub(crate) fn awaits_device(&self) -> bool {
-        self.queue.iter().any(|pending| matches!(pending.answer, Answer::Device { .. }))
+    /// Whether the server still owes an answer that stands for one with a descriptor of the caller's.
+    pub(crate) fn awaits_provided(&self) -> bool {
+        self.queue.iter().any(|pending| matches!(pending.answer, Answer::Provided { .. }))
+    }
+
+    /// Whether the server still owes the page of a fence.
+    pub(crate) fn awaits_export(&self) -> bool {
+        self.queue.iter().any(|pending| matches!(pending.answer, Answer::Exported { .. }))
     }
 
     /// Whether a reply with this sequence number has to be whole to be looked at: a list of extensions, one to blank, or
     /// one whose descriptors may be missing.
     pub(crate) fn awaits_whole(&self, wire: u16) -> bool {
         let whole = |front: &&Pending| {
-            let looked_at =
-                matches!(front.answer, Answer::ExtensionList | Answer::Blank | Answer::Descriptors { .. });
+            let looked_at = matches!(
+                front.answer,
+                Answer::ExtensionList | Answer::Blank | Answer::Descriptors { .. } | Answer::Exported { .. }
+            );
             looked_at && low16(front.sequence) == wire
         };
         self.queue.front().as_ref().is_some_and(whole)

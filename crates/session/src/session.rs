@@ -8,12 +8,12 @@ use x11_wire::sequence::low16;
 
 use crate::client::ClientStream;
 use crate::descriptors::Marks;
-use crate::devices::Devices;
 use crate::extensions::{Carries, Extensions, Offers};
 use crate::fences::{FenceAction, LinkedFences};
 use crate::host::HostStream;
 use crate::pending::{Awaiting, PendingQueue};
 use crate::policy::{Enforcer, ExtensionNumbers, Policy, Side, Standing};
+use crate::provided::{Provided, Wanted};
 use crate::segments::{Action, Attach, Attached, Segments};
 use crate::trace::{Trace, Traced};
 
@@ -40,8 +40,8 @@ pub enum Next {
     Link(u32),
     /// The fence of this id: the caller resets it on both sides, tells by [`Session::fence_reset`], and shows the rest again.
     ResetFence(u32),
-    /// A device for DRI3: the caller opens it, tells by [`Session::device`], and shows the rest again.
-    Device,
+    /// This descriptor, for a reply: the caller gives it to [`Session::provide`], and shows the rest again.
+    Provide(Wanted),
     /// Nothing: the client broke the protocol there, and nothing behind it can be understood.
     Nothing(Violation),
 }
@@ -110,7 +110,7 @@ pub struct Session<F> {
     /// What became of the segment that was asked for last.
     pub(crate) attached: Attached<F>,
     pub(crate) fences: LinkedFences,
-    pub(crate) devices: Devices<F>,
+    pub(crate) provided: Provided<F>,
     pub(crate) denied: u64,
     /// Whose the client's resources are.
     pub(crate) standing: Standing,
@@ -133,7 +133,7 @@ impl<F> Session<F> {
             segments: Segments::default(),
             attached: Attached::Unknown,
             fences: LinkedFences::default(),
-            devices: Devices::new(),
+            provided: Provided::new(),
             denied: 0,
             standing: Standing::default(),
             enforcer: None,
@@ -249,9 +249,9 @@ impl<F> Session<F> {
         self.client.descriptors.take(1).pop()
     }
 
-    /// Answers [`Next::Device`]; `None` where there is none.
-    pub fn device(&mut self, device: Option<F>) {
-        self.devices.give(device);
+    /// Answers [`Next::Provide`]; `None` where there is none.
+    pub fn provide(&mut self, descriptor: Option<F>) {
+        self.provided.answer(descriptor);
     }
 
     /// What has to be done before anything goes on that was let through. To be asked after each look at a chunk.

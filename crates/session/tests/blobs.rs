@@ -2,7 +2,7 @@
 
 mod support;
 
-use session::{Action, Attach, Next, Offers, Shm, Source};
+use session::{Action, Attach, Next, Offers, Shm, Source, Wanted};
 use support::{BLOBS, MEMORY, Run, both_orders};
 use x11_wire::ByteOrder;
 
@@ -49,8 +49,12 @@ fn an_open_is_answered_in_its_place_with_a_device_of_the_clients_machine() {
         for byte in open(&run) {
             run.client(&[byte]);
         }
-        assert_eq!((run.next, run.to_host.len()), (Next::Device, 0), "nothing passes before the answer");
-        run.session.device(Some(5));
+        assert_eq!(
+            (run.next, run.to_host.len()),
+            (Next::Provide(Wanted::Device), 0),
+            "nothing passes before the answer"
+        );
+        run.session.provide(Some(5));
         run.client(&focus);
         let best_size = wire.request(QUERY_BEST_SIZE, 0, &[wire.u32(WINDOW), wire.u32(0)].concat());
         assert_eq!(run.to_host, [best_size, focus].concat());
@@ -67,7 +71,7 @@ fn an_open_of_no_drawable_gets_the_servers_error_as_that_of_an_open() {
         let mut run = run(order);
         let wire = run.wire;
         run.client(&open(&run));
-        run.session.device(Some(5));
+        run.session.provide(Some(5));
         run.client(&[]);
         run.host(&wire.error(3, BAD_DRAWABLE, QUERY_BEST_SIZE));
         assert_eq!((run.to_client[1], run.to_client[10]), (BAD_DRAWABLE, DRI3));
@@ -81,7 +85,7 @@ fn an_open_without_a_device_is_refused_by_the_server_as_one_that_fails() {
     both_orders(|order| {
         let mut run = run(order);
         run.client(&open(&run));
-        run.session.device(None);
+        run.session.provide(None);
         run.client(&[]);
         assert_eq!(run.to_host[0], UNASSIGNED);
         run.host(&run.wire.error(3, 1, UNASSIGNED));
@@ -102,15 +106,15 @@ fn a_client_that_awaits_many_devices_waits_for_some_first() {
     let mut run = run(ByteOrder::Little);
     let mut given = 0;
     run.client(&open(&run).repeat(20));
-    while run.next == Next::Device {
+    while run.next == Next::Provide(Wanted::Device) {
         given += 1;
-        run.session.device(Some(given));
+        run.session.provide(Some(given));
         run.client(&[]);
     }
     assert_eq!((given, run.next), (16, Next::Host));
     run.host(&run.wire.reply(3, &[0; 24]));
     run.client(&[]);
-    assert_eq!(run.next, Next::Device);
+    assert_eq!(run.next, Next::Provide(Wanted::Device));
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 mod support;
 
-use session::{FENCES_DYING_MAX, FENCES_MAX, FenceAction, Next};
-use support::{LINKED, MEMORY, Run, Wire, both_orders};
+use session::{FENCES_DYING_MAX, FENCES_MAX, FenceAction, Next, Wanted};
+use support::{BLOBS, LINKED, MEMORY, Run, Wire, both_orders};
 use x11_wire::ByteOrder;
 
 const DRI3: u8 = 140;
@@ -218,16 +218,92 @@ fn a_fence_that_the_server_refused_to_make_is_forgotten() {
     });
 }
 
+fn export(wire: Wire, name: usize) -> Vec<u8> {
+    wire.request(DRI3, 5, &[wire.u32(1), wire.u32(name)].concat())
+}
+
 #[test]
-fn the_page_of_a_linked_fence_is_given_to_nobody() {
+fn a_client_that_asks_for_the_page_of_its_own_fence_gets_its_own_file() {
     both_orders(|order| {
         let mut run = run(order);
         let wire = run.wire;
-        run.client(&wire.request(DRI3, 5, &[wire.u32(1), wire.u32(NAME)].concat()));
-        run.host(&wire.error(7, 1, 126));
-        let error = &run.to_client[run.to_client.len() - 32..];
-        assert_eq!((error[1], error[10], &error[8..10]), (BAD_MATCH, DRI3, &wire.u16(5)[..]));
+        make(&mut run, NAME);
+        run.to_host.clear();
+        run.client(&export(wire, NAME));
+        assert_eq!((run.next, run.to_host.len()), (Next::Provide(Wanted::FenceFile(FIRST)), 0));
+        run.session.provide(Some(9));
+        run.client(&[]);
+        assert_eq!(run.to_host, wire.request(97, 0, &[wire.u32(1), wire.u32(0)].concat()));
+        run.host(&wire.reply(8, &[9; 24]));
+        assert_eq!(run.to_client, wire.message(1, 1, 8, &[0; 24]));
+        assert_eq!((&run.client_marks, run.adopted.len()), (&vec![(0, vec![9])], 0));
+        // A drawable that is none, and a file that was not kept.
+        run.client(&export(wire, NAME));
+        run.session.provide(Some(9));
+        run.client(&[]);
+        run.host(&wire.error(9, 9, 97));
+        run.client(&export(wire, NAME));
+        run.session.provide(None);
+        run.client(&[]);
+        run.host(&wire.error(10, 1, 126));
+        for (error, code) in run.to_client[32..].chunks(32).zip([9, BAD_MATCH]) {
+            assert_eq!((error[1], error[10], &error[8..10]), (code, DRI3, &wire.u16(5)[..]));
+        }
     });
+}
+
+#[test]
+fn a_fence_that_the_server_exports_is_linked_from_its_reply_on() {
+    both_orders(|order| {
+        let mut run = run(order);
+        let wire = run.wire;
+        let trigger = sync(wire, 15, &[NAME]);
+        run.client(&[export(wire, NAME), trigger.clone()].concat());
+        assert_eq!(
+            (run.next, &run.to_host),
+            (Next::Host, &export(wire, NAME)),
+            "until it is known which fence it is"
+        );
+        run.session.host_descriptors([Some(5)]);
+        run.host(&wire.message(1, 1, 7, &[0; 24]));
+        assert_eq!(run.to_client, wire.message(1, 1, 7, &[0; 24]));
+        assert_eq!((&run.client_marks, &run.adopted), (&vec![(0, vec![5])], &vec![(0, FIRST)]));
+        run.client(&[]);
+        assert_eq!(run.fence_actions, [FenceAction::Named { id: FIRST }]);
+        run.client(&export(wire, NAME));
+        assert_eq!(run.next, Next::Provide(Wanted::FenceFile(FIRST)), "the same page as before");
+        run.session.provide(Some(6));
+        run.client(&sync(wire, 17, &[NAME]));
+        round_trip(&mut run);
+        assert_eq!(run.fence_actions.last(), Some(&FenceAction::Destroyed { id: FIRST }));
+    });
+}
+
+#[test]
+fn a_page_of_the_servers_that_does_not_arrive_is_an_error_and_links_nothing() {
+    let mut run = run(ByteOrder::Little);
+    let wire = run.wire;
+    run.client(&export(wire, NAME));
+    run.session.host_descriptors([None]);
+    run.host(&wire.message(1, 1, 7, &[0; 24]));
+    let error = &run.to_client;
+    assert_eq!((error.len(), error[0], error[1], error[10], error[8]), (32, 0, BAD_ALLOC, DRI3, 5));
+    run.client(&export(wire, NAME));
+    let sequence = usize::try_from(run.session.counters().requests).unwrap();
+    run.host(&wire.error(sequence, 134, DRI3));
+    run.client(&sync(wire, 15, &[NAME]));
+    assert_eq!((run.next, &run.fence_actions, &run.adopted), (Next::Client, &vec![], &vec![]));
+}
+
+#[test]
+fn a_page_of_the_servers_is_refused_where_the_other_side_cannot_adopt_it() {
+    let mut run = Run::new(ByteOrder::Little, BLOBS);
+    run.learn("DRI3", DRI3);
+    let wire = run.wire;
+    run.client(&export(wire, NAME));
+    run.host(&wire.error(2, 1, 126));
+    let error = &run.to_client[run.to_client.len() - 32..];
+    assert_eq!((error[1], error[10], error[8]), (BAD_MATCH, DRI3, 5));
 }
 
 #[test]

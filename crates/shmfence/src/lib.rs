@@ -52,7 +52,7 @@ pub mod word;
 pub use error::Error;
 pub use fence::Fence;
 pub use links::Links;
-pub use outbox::Outbox;
+pub use outbox::{Outbox, Outlet};
 pub use relay::Relay;
 pub use remote::RemoteFence;
 pub use watcher::{Backend, Purpose, Report, Watch, Watcher};

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::fence::Fence;
+use crate::outbox::Outlet;
 use crate::relay::{self, Relay};
 use crate::watcher::{Purpose, Report, Watch, Watcher};
 use crate::word::{ALL_BUT_WATCHERS, SLEEPING, TRIGGERED, Word};
@@ -44,13 +45,10 @@ pub enum Event {
     Broken(Error),
 }
 
-/// Takes events with the fence's id, on the watcher's thread; it must be brief.
-type Outbox = Arc<dyn Fn(u32, Event) + Send + Sync>;
-
 /// The linked fences of one channel. Dropping it ends all links.
 pub struct Links {
     watcher: Arc<Watcher>,
-    outbox: Outbox,
+    outlet: Arc<dyn Outlet>,
     by_id: HashMap<u32, Link>,
     stats: Stats,
 }
@@ -80,22 +78,20 @@ impl std::fmt::Debug for Links {
 }
 
 impl Links {
-    /// No fences yet. `outbox` is given each event with the fence's id on the watcher's thread, and must be brief.
-    pub fn new(watcher: Arc<Watcher>, outbox: impl Fn(u32, Event) + Send + Sync + 'static) -> Self {
-        Self { watcher, outbox: Arc::new(outbox), by_id: HashMap::new(), stats: Stats::default() }
+    /// No fences yet. `outlet` takes each event.
+    pub fn new(watcher: Arc<Watcher>, outlet: Arc<dyn Outlet>) -> Self {
+        Self { watcher, outlet, by_id: HashMap::new(), stats: Stats::default() }
     }
 
     /// Links a fence in memory that both kernels map. An id that is in use loses its old link.
     pub fn add_shared(&mut self, id: u32, fence: Fence) -> Result<(), Error> {
-        let (fence, outbox) = (Arc::new(fence), Arc::clone(&self.outbox));
+        let (fence, outlet) = (Arc::new(fence), Arc::clone(&self.outlet));
         let watch = self.watcher.watch(Arc::clone(&fence), Purpose::Shared, move |report| {
-            outbox(
-                id,
-                match report {
-                    Report::Woken => Event::Send(Message::Signal),
-                    Report::Broken(error) => Event::Broken(error),
-                },
-            );
+            let event = match report {
+                Report::Woken => Event::Send(Message::Signal),
+                Report::Broken(error) => Event::Broken(error),
+            };
+            outlet.put_with(id, &mut || Some(event));
         })?;
         self.insert(id, Link::Shared { fence, _watch: watch });
         Ok(())
@@ -116,26 +112,31 @@ impl Links {
         Ok(file)
     }
 
+    /// Begins to relay a page that the server has made itself; the other side's begins as one that is not triggered. If it is
+    /// triggered now, that is told at once.
+    pub fn adopt(&mut self, id: u32, fence: Fence) -> Result<(), Error> {
+        self.add_relay(id, fence, false)
+    }
+
     fn add_relay(&mut self, id: u32, fence: Fence, triggered: bool) -> Result<(), Error> {
-        let (fence, outbox) = (Arc::new(fence), Arc::clone(&self.outbox));
+        let (fence, outlet) = (Arc::new(fence), Arc::clone(&self.outlet));
         let mut relay = Relay::new(Arc::clone(&fence), triggered);
         let listener = relay.listener();
         let watch = self.watcher.watch(fence, Purpose::Relay, move |report| {
-            let result = match report {
-                Report::Woken => listener.woken(),
-                Report::Broken(error) => Err(error),
-            };
-            match result {
-                Ok(None) => {}
-                Ok(Some(message)) => outbox(id, Event::Send(Message::Relay(message))),
-                Err(error) => outbox(id, Event::Broken(error)),
-            }
+            // The step and its message are one to who looks at the fence.
+            outlet.put_with(id, &mut || {
+                let result = match report {
+                    Report::Woken => listener.woken(),
+                    Report::Broken(error) => Err(error),
+                };
+                event_of(result)
+            });
         })?;
         let message = relay.start()?;
         watch.look_again();
         self.insert(id, Link::Relay { relay, watch });
         if let Some(message) = message {
-            (self.outbox)(id, Event::Send(Message::Relay(message)));
+            self.outlet.put_with(id, &mut || Some(Event::Send(Message::Relay(message))));
         }
         Ok(())
     }
@@ -163,18 +164,27 @@ impl Links {
         Ok((was_triggered, message.map(Message::Relay)))
     }
 
-    /// Looks at the pages of all relays, and tells which were triggered that the watcher has not spoken of yet. Whoever
-    /// passes something on that followed the triggers calls it first, so that none is overtaken by it: then a link that is
-    /// destroyed after an answer of the server's has missed nothing that came before that answer.
+    /// Looks at the pages of all relays, and tells which were triggered that the watcher has not found yet. Whoever passes
+    /// something on that followed the triggers calls it first, and empties the [`crate::Outbox`] then, so that none is overtaken by
+    /// it: then a link that is destroyed after an answer of the server's has missed nothing that came before that answer.
     pub fn look(&mut self, mut each: impl FnMut(u32, Event)) {
         for (id, link) in &self.by_id {
             let Link::Relay { relay, .. } = link else { continue };
-            match relay.look() {
-                Ok(None) => {}
-                Ok(Some(message)) => each(*id, Event::Send(Message::Relay(message))),
-                Err(error) => each(*id, Event::Broken(error)),
+            if let Some(event) = event_of(relay.look()) {
+                each(*id, event);
             }
         }
+    }
+
+    /// Looks at a shared fence before the other side has spoken of it: if it is triggered, those who sleep on it here are woken.
+    /// Whether it is; no other fence is.
+    pub fn look_at_shared(&self, id: u32) -> Result<bool, Error> {
+        let Some(Link::Shared { fence, .. }) = self.by_id.get(&id) else { return Ok(false) };
+        let is_triggered = fence.is(TRIGGERED)?;
+        if is_triggered {
+            fence.wake(ALL_BUT_WATCHERS)?;
+        }
+        Ok(is_triggered)
     }
 
     /// The other side has told something about a fence. What is returned goes back to it. Nothing for an id that is not
@@ -231,6 +241,11 @@ impl Links {
         self.by_id.contains_key(&id)
     }
 
+    /// Whether a fence of that id is linked by memory that both sides map.
+    pub fn is_shared(&self, id: u32) -> bool {
+        matches!(self.by_id.get(&id), Some(Link::Shared { .. }))
+    }
+
     /// What the other side tells can't get here at the moment, and somebody may wait for it. So the pages of all relays are
     /// triggered; of shared fences only the sleepers are woken, who look for themselves. All links stay. Whether somebody still
     /// sleeps on a shared fence, so that it is to be called again soon.
@@ -275,5 +290,13 @@ impl Links {
         let message = act(relay)?;
         watch.look_again();
         Ok(message.map(Message::Relay))
+    }
+}
+
+/// What there is to tell after a step of a relay's end.
+fn event_of(result: Result<Option<relay::Message>, Error>) -> Option<Event> {
+    match result {
+        Ok(message) => message.map(|message| Event::Send(Message::Relay(message))),
+        Err(error) => Some(Event::Broken(error)),
     }
 }

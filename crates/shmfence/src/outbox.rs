@@ -6,7 +6,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::links::{Event, Message};
 
+/// What takes a channel's events, with their fences' ids: on the watcher's thread, so it must be brief. A plain function does.
+pub trait Outlet: Send + Sync {
+    /// Takes the event that `make` finds, if it finds one.
+    fn put_with(&self, id: u32, make: &mut dyn FnMut() -> Option<Event>);
+}
+
+impl<F: Fn(u32, Event) + Send + Sync> Outlet for F {
+    fn put_with(&self, id: u32, make: &mut dyn FnMut() -> Option<Event>) {
+        if let Some(event) = make() {
+            self(id, event);
+        }
+    }
+}
+
 /// Events with their fences' ids, in order. The owner's packets look at one flag, and take no lock while it is down.
+///
+/// To find an event and to put it in are one step to the owner: whoever looks at a fence and finds that its watcher has been there
+/// ([`crate::Links::look`]) finds what that had to say by [`Outbox::take`] afterwards. Between the two a packet would overtake it.
 pub struct Outbox {
     events: Mutex<Vec<(u32, Event)>>,
     waits: AtomicBool,
@@ -25,26 +42,10 @@ impl Outbox {
         Self { events: Mutex::default(), waits: AtomicBool::new(false), notify: Box::new(notify) }
     }
 
-    /// Puts an event in. A signal of a fence whose last one still waits is the same: it will be sent later than both
-    /// wakes. So what waits is bounded by the number of fences, however slow its taker and however busy a client.
-    pub fn put(&self, id: u32, event: Event) {
-        let mut events = self.lock();
-        if event == Event::Send(Message::Signal) && events.contains(&(id, event)) {
-            return;
-        }
-        events.push((id, event));
-        // Under the lock, so that whoever finds the flag down afterwards finds no event either.
-        let waited = self.waits.swap(true, Ordering::Release);
-        drop(events);
-        if !waited {
-            (self.notify)();
-        }
-    }
-
     /// Takes all that wait, oldest first; takes no lock where nothing does.
     pub fn take(&self) -> Vec<(u32, Event)> {
-        // Acquire: the events that were put in before the flag went up are seen under the lock anyway; what matters is that
-        // a notification that was heard leads to them.
+        // Acquire: the events are seen under the lock anyway; what matters is that a notification that was heard, or a fence
+        // where the watcher has been, leads to them.
         if !self.waits.load(Ordering::Acquire) {
             return vec![];
         }
@@ -58,8 +59,32 @@ impl Outbox {
         !self.waits.load(Ordering::Acquire)
     }
 
+    /// What [`Outlet::put_with`] does with an event that is there.
+    pub fn put(&self, id: u32, event: Event) {
+        self.put_with(id, &mut || Some(event));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Event)>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet for Outbox {
+    /// A signal of a fence whose last one still waits is the same: it will be sent later than both wakes. So what waits is bounded
+    /// by the number of fences, however slow its taker and however busy a client.
+    fn put_with(&self, id: u32, make: &mut dyn FnMut() -> Option<Event>) {
+        let mut events = self.lock();
+        // First, and under the lock: whoever sees what `make` does finds the flag up, and then waits for the event.
+        let waited = self.waits.swap(true, Ordering::AcqRel);
+        let event =
+            make().filter(|event| *event != Event::Send(Message::Signal) || !events.contains(&(id, *event)));
+        events.extend(event.map(|event| (id, event)));
+        let waits = !events.is_empty();
+        self.waits.store(waits, Ordering::Release);
+        drop(events);
+        if waits && !waited {
+            (self.notify)();
+        }
     }
 }
 
@@ -82,5 +107,36 @@ mod tests {
             let ids: Vec<_> = outbox.take().iter().map(|(id, _)| *id).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4]);
         }
+    }
+
+    #[test]
+    fn what_a_look_shows_to_have_happened_is_found_afterwards() {
+        let outbox = Outbox::new(|| ());
+        let state = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=10_000 {
+                    let mut make = || {
+                        state.store(round, Ordering::Release);
+                        std::thread::yield_now();
+                        Some(Event::Send(Message::Relay(crate::relay::Message::Trigger { epoch: round })))
+                    };
+                    outbox.put_with(0, &mut make);
+                }
+            });
+            let (mut seen, mut taken) = (0, 0);
+            while taken < 10_000 {
+                seen = state.load(Ordering::Acquire).max(seen);
+                taken += u32::try_from(outbox.take().len()).unwrap();
+                assert!(taken >= seen, "{seen} have happened, {taken} were found");
+            }
+        });
+    }
+
+    #[test]
+    fn who_finds_nothing_puts_nothing_in_and_notifies_nobody() {
+        let outbox = Outbox::new(|| panic!("nobody is to be told"));
+        outbox.put_with(0, &mut || None);
+        assert!(outbox.is_empty() && outbox.take().is_empty());
     }
 }

@@ -62,10 +62,11 @@ struct Side {
 impl Side {
     fn new(watcher: &Arc<Watcher>, other: Sender<Arrival>) -> Self {
         let outbox = other.clone();
-        let links = Links::new(Arc::clone(watcher), move |id, event| match event {
+        let outlet = move |id, event| match event {
             Event::Send(message) => _ = outbox.send(Arrival::Message(id, message)).is_ok(),
             Event::Broken(error) => assert_eq!(error, Error::Truncated),
-        });
+        };
+        let links = Links::new(Arc::clone(watcher), Arc::new(outlet));
         Self { links: Mutex::new(links), other }
     }
 
@@ -229,7 +230,7 @@ fn whichever_side_is_killed_the_other_goes_on() {
 
 #[test]
 fn what_is_not_linked_any_more_is_let_pass() {
-    let mut links = Links::new(Arc::new(Watcher::start().unwrap()), |_, _| ());
+    let mut links = Links::new(Arc::new(Watcher::start().unwrap()), Arc::new(|_, _| ()));
     assert!(!links.add_client(ID, Fence::create(false).unwrap().0).unwrap());
     links.add_shared(ID + 1, Fence::create(false).unwrap().0).unwrap();
     assert_eq!((links.len(), links.before_request(ID + 1)), (2, Ok(None)));
@@ -319,10 +320,11 @@ fn a_shared_link_is_silent_while_nobody_sleeps() {
     for watcher in watchers().into_iter().filter(|watcher| watcher.backend() == Backend::IoUring) {
         let signals = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&signals);
-        let mut links = Links::new(Arc::new(watcher), move |_, event| {
+        let outlet = move |_, event| {
             assert_eq!(event, Event::Send(Message::Signal));
             counted.fetch_add(1, Ordering::Relaxed);
-        });
+        };
+        let mut links = Links::new(Arc::new(watcher), Arc::new(outlet));
         let file = memfd(4);
         links.add_shared(ID, Fence::open(file.as_fd()).unwrap()).unwrap();
         let (mut client, mut server) = (peer(), peer());

@@ -167,6 +167,8 @@ pub struct CrossDomain<D> {
     prepared: u32,
     /// What its SENDs name.
     named: Vec<Identifier>,
+    /// The server's pages of fences that the host has not adopted yet, with the number of the SEND by which it has.
+    adopted: Vec<(Identifier, u32)>,
     /// Descriptors that came with the ring's message and have not been taken.
     arrived: Vec<Option<OwnedFd>>,
     over: bool,
@@ -208,6 +210,7 @@ impl<D: Driver> CrossDomain<D> {
             sends_polled: 0,
             prepared: 0,
             named: vec![],
+            adopted: vec![],
             arrived: vec![],
             over: false,
             failure: None,
@@ -283,6 +286,13 @@ impl<D: Driver> CrossDomain<D> {
         names.for_each(|identifier| self.driver.forget(identifier, sent));
     }
 
+    fn fences(&mut self) -> Result<&mut Fences, shmfence::Error> {
+        match &mut self.fences {
+            Some(fences) => Ok(fences),
+            none => Ok(none.insert(Fences::new()?)),
+        }
+    }
+
     /// What names the page that the host makes for a fence.
     fn page_of(&self, id: u32) -> Option<Identifier> {
         let id_type = self.dialect.raw_identifier_type(IdentifierType::Shm)?;
@@ -351,6 +361,9 @@ impl<D: Driver> CrossDomain<D> {
         if let Some(fences) = &mut self.fences {
             fences.sends_done(done);
         }
+        for (page, _) in self.adopted.extract_if(.., |(_, send)| is_done(*send, done)) {
+            self.driver.forget(page, false);
+        }
         let message = Message::decode(&head, self.ring.len(), self.dialect).map_err(misbehaved)?;
         match message {
             Message::Receive(receive) if receive.is_end_of_stream() => self.over = true,
@@ -414,9 +427,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
     }
 
     fn link_fence(&mut self, id: u32, file: BorrowedFd<'_>) -> Result<(), u8> {
-        if self.fences.is_none() {
-            self.fences = Some(Fences::new().map_err(|_| BAD_ALLOC)?);
-        }
+        self.fences().map_err(|_| BAD_ALLOC)?;
         let memory = self.driver.fence_memory(file);
         let link = memory.link(self.fence_choice, self.relays_fences, || self.driver.shared_page())?;
         let next = self.sends.wrapping_add(1);
@@ -425,6 +436,21 @@ impl<D: Driver> Channel for CrossDomain<D> {
 
     fn reset_fence(&mut self, id: u32) -> bool {
         self.fences.as_mut().is_some_and(|fences| fences.reset(id))
+    }
+
+    fn fence_file(&self, id: u32) -> Option<OwnedFd> {
+        self.fences.as_ref()?.file(id)
+    }
+
+    fn adopt_fence(&mut self, id: u32, theirs: BorrowedFd<'_>) -> Option<OwnedFd> {
+        let page = self.driver.name(theirs)?;
+        let ours = self.fences().ok().and_then(|fences| fences.adopt(id, page.id).ok());
+        if ours.is_some() {
+            self.adopted.push((page, self.sends.wrapping_add(1)));
+        } else {
+            self.driver.forget(page, false);
+        }
+        ours
     }
 
     fn fence(&mut self, action: FenceAction) {
@@ -437,6 +463,10 @@ impl<D: Driver> Channel for CrossDomain<D> {
         if let Some(fences) = &mut self.fences {
             fences.give_up();
         }
+    }
+
+    fn look_at_fences(&mut self) -> bool {
+        self.fences.as_mut().is_some_and(Fences::look)
     }
 
     fn relieve_fences(&mut self) -> bool {
@@ -572,6 +602,11 @@ impl<D: Driver> Channel for CrossDomain<D> {
             self.fences.as_ref().map(Fences::interest),
         ]
     }
+}
+
+/// Whether the host has carried out that SEND, having done all up to `last`.
+pub(super) fn is_done(send: u32, last: u32) -> bool {
+    last.wrapping_sub(send) < u32::MAX / 2
 }
 
 fn misbehaved(error: cross_domain::Error) -> ChannelError {

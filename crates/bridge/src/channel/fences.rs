@@ -1,6 +1,9 @@
 //! The client's ends of fences that a cross-domain channel carries.
 
-use std::collections::HashMap;
+#[cfg(test)]
+mod test;
+
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -14,8 +17,12 @@ use shmfence::{Error, Fence, Links, Outbox, Relay, RemoteFence, Watcher, relay};
 use x11_wire::message::{BAD_ALLOC, BAD_MATCH};
 
 use super::Interest;
+use super::cross_domain::is_done;
 use super::fence_memory::{FenceLink, SharedPage};
 use crate::bell::Bell;
+
+/// Fences that are looked at while the client's thread does not sleep: one each for the buffers that a client may have under way.
+const AWAITED_MAX: usize = 4;
 
 /// What became of a client's fences, or of all clients'.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,7 +52,11 @@ pub(super) struct Fences {
     /// Files whose names the host has not followed yet, with the number of the SEND by which it has: a name holds as long as
     /// its file is open.
     named: Vec<(OwnedFd, u32)>,
+    /// Those that requests have named last and that have not been triggered since, of which a look may tell before the host does.
+    awaited: VecDeque<u32>,
     crowded_out: u64,
+    /// The clients' own files, for who asks for one; none where the process has no room for another descriptor.
+    files: HashMap<u32, OwnedFd>,
 }
 
 impl Fences {
@@ -54,10 +65,18 @@ impl Fences {
         let bell = Arc::new(Bell::new().map_err(os)?);
         let rung = Arc::clone(&bell);
         let outbox = Arc::new(Outbox::new(move || rung.ring()));
-        let put = Arc::clone(&outbox);
-        let links = Links::new(Watcher::shared()?, move |id, event| put.put(id, event));
-        let (pages, commands, named) = (HashMap::new(), vec![], vec![]);
-        Ok(Self { links, pages, outbox, bell, commands, named, crowded_out: 0 })
+        let links = Links::new(Watcher::shared()?, Arc::<Outbox>::clone(&outbox));
+        Ok(Self {
+            links,
+            pages: HashMap::new(),
+            outbox,
+            bell,
+            commands: vec![],
+            named: vec![],
+            awaited: VecDeque::new(),
+            crowded_out: 0,
+            files: HashMap::new(),
+        })
     }
 
     /// Links a client's file; else the X11 error that a server would answer. `send` is the number of the next SEND.
@@ -79,7 +98,28 @@ impl Fences {
         linked.map_err(|error| match error {
             Error::Os { .. } => BAD_ALLOC,
             _ => BAD_MATCH,
-        })
+        })?;
+        self.files.extend(file.try_clone_to_owned().ok().map(|file| (id, file)));
+        Ok(())
+    }
+
+    /// Relays a fence that the server has made, whose page the host knows as that resource; returns the file of the client's page.
+    pub(super) fn adopt(&mut self, id: u32, resource: u32) -> Result<OwnedFd, Error> {
+        let (fence, file) = Fence::create(false)?;
+        let os = |error: std::io::Error| Error::Os {
+            op: "keeping the file of a fence open",
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::MFILE),
+        };
+        let kept = file.try_clone().map_err(os)?;
+        self.links.add_client(id, fence)?;
+        self.files.insert(id, kept);
+        self.put(FenceCommand::Adopt { id, resource });
+        Ok(file)
+    }
+
+    /// Another descriptor of the file that a fence was linked by.
+    pub(super) fn file(&self, id: u32) -> Option<OwnedFd> {
+        self.files.get(&id)?.try_clone().ok()
     }
 
     fn share(
@@ -122,14 +162,16 @@ impl Fences {
 
     /// Notes that the host has carried out all SENDs up to this number.
     pub(super) fn sends_done(&mut self, last: u32) {
-        let is_done = |send: u32| last.wrapping_sub(send) < u32::MAX / 2;
-        self.named.retain(|(_, send)| !is_done(*send));
+        self.named.retain(|(_, send)| !is_done(*send, last));
     }
 
     /// Does what a client's request asks for, before it passes.
     pub(super) fn act(&mut self, action: FenceAction) {
         match action {
-            FenceAction::Named { id } => self.before(id, Links::before_request),
+            FenceAction::Named { id } => {
+                self.before(id, Links::before_request);
+                self.await_trigger(id);
+            }
             FenceAction::AnyNamed => {
                 for id in self.links.ids() {
                     self.before(id, Links::before_request);
@@ -153,20 +195,52 @@ impl Fences {
     /// The host says that a futex was woken there: of a fence that is shared, or of the server's page of one.
     pub(super) fn wake(&mut self, id: u32) {
         if self.pages.contains_key(&id) {
-            return self.look_at_page(id);
+            self.look_at_page(id);
+            return;
         }
         let answer = self.links.receive(id, Message::Signal);
         self.tell(id, answer);
     }
 
-    /// Passes on to the client that the server has triggered a page.
-    fn look_at_page(&mut self, id: u32) {
-        let answer = match self.pages.get(&id).map(Relay::look) {
+    /// Passes on to the client that the server has triggered a page; whether it had.
+    fn look_at_page(&mut self, id: u32) -> bool {
+        let looked = self.pages.get(&id).map(Relay::look);
+        let is_triggered = matches!(looked, Some(Ok(Some(_))));
+        let answer = match looked {
             Some(Ok(Some(message))) => self.links.receive(id, Message::Relay(message)),
             Some(Err(error)) => Err(error),
             _ => Ok(None),
         };
         self.tell(id, answer);
+        is_triggered
+    }
+
+    /// A request that names the fence passes: its answer may be a trigger, and that may be seen here.
+    fn await_trigger(&mut self, id: u32) {
+        let is_seen = self.links.is_shared(id) || self.pages.contains_key(&id);
+        if !is_seen || self.awaited.contains(&id) {
+            return;
+        }
+        if self.awaited.len() == AWAITED_MAX {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back(id);
+    }
+
+    /// Looks in memory that is the host's, too, whether the server has triggered what the client may wait for: the host will
+    /// say so some wake-ups later. Whether anything has changed.
+    pub(super) fn look(&mut self) -> bool {
+        let before = self.awaited.len();
+        for _ in 0..before {
+            let Some(id) = self.awaited.pop_front() else { break };
+            let is_page = self.pages.contains_key(&id);
+            match if is_page { Ok(self.look_at_page(id)) } else { self.links.look_at_shared(id) } {
+                Ok(true) => {}
+                Ok(false) => self.awaited.push_back(id),
+                Err(error) => self.tell(id, Err(error)),
+            }
+        }
+        self.awaited.len() < before
     }
 
     /// Takes what the host says of a fence that is relayed.
@@ -238,6 +312,8 @@ impl Fences {
         if !self.links.has(id) {
             return;
         }
+        self.awaited.retain(|awaited| *awaited != id);
+        self.files.remove(&id);
         // What the server has triggered before it answered, its host may say later.
         if let Some(Ok(Some(message))) = self.pages.remove(&id).map(|page| page.look()) {
             // A client's page that is gone has nobody who waits.
@@ -285,218 +361,5 @@ impl Fences {
 impl Drop for Fences {
     fn drop(&mut self) {
         self.give_up();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::AsFd;
-    use std::time::{Duration, Instant};
-
-    use shmfence::Word;
-    use shmfence::word::{RESET, SLEEPING, TRIGGERED};
-
-    const ID: u32 = 0x4000_0000;
-    const NAME: ExportedFile = ExportedFile { fs_id: 1, handle: 77 };
-    const HANG_GUARD: Duration = Duration::from_secs(60);
-
-    /// As if a memfd were memory of the host's, too.
-    fn shared(file: BorrowedFd<'_>) -> FenceLink {
-        FenceLink::Shared { device: device_of(file), name: NAME }
-    }
-
-    fn device_of(file: BorrowedFd<'_>) -> u64 {
-        rustix::fs::fstat(file).unwrap().st_dev
-    }
-
-    /// A fence whose server has a page in memory of both, as the client and the server have theirs.
-    fn paged(triggered: bool) -> (Fences, Fence, Fence) {
-        let (mut fences, (client, file)) = (Fences::new().unwrap(), Fence::create(triggered).unwrap());
-        let (server, page) = Fence::create(false).unwrap();
-        let page = SharedPage { device: device_of(page.as_fd()), file: page, name: NAME };
-        let link = FenceLink::Relayed { device: None, crowded_out: false, page: Some(page) };
-        fences.link(ID, file.as_fd(), link, 8).unwrap();
-        assert_eq!(commands(&mut fences), FutexNew { file: NAME, id: ID }.encode());
-        (fences, client, server)
-    }
-
-    fn linked() -> (Fences, Fence, OwnedFd) {
-        let (mut fences, (fence, file)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
-        fences.link(ID, file.as_fd(), shared(file.as_fd()), 8).unwrap();
-        assert_eq!(commands(&mut fences), FutexNew { file: NAME, id: ID }.encode());
-        (fences, fence, file)
-    }
-
-    /// Takes them as the host does.
-    fn commands(fences: &mut Fences) -> Vec<u8> {
-        let commands = fences.commands().to_vec();
-        fences.submitted(commands.len());
-        commands
-    }
-
-    /// The next that there are.
-    fn awaited(fences: &mut Fences) -> Vec<u8> {
-        let start = Instant::now();
-        loop {
-            let commands = commands(fences);
-            if !commands.is_empty() {
-                return commands;
-            }
-            assert!(start.elapsed() < HANG_GUARD);
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn a_client_that_triggers_a_shared_fence_has_its_sleepers_woken_on_the_host() {
-        let (mut fences, client, _file) = linked();
-        client.compare_exchange(RESET, SLEEPING).unwrap();
-        client.trigger().unwrap();
-        assert_eq!(awaited(&mut fences), encode_futex_signal(ID));
-        let totals = fences.totals();
-        assert_eq!((totals.shared, totals.relayed, totals.given_up), (1, 0, 0));
-    }
-
-    #[test]
-    fn what_the_watcher_says_waits_while_the_host_takes_nothing_and_is_one_for_each_fence() {
-        let (mut fences, client, file) = linked();
-        fences.link(ID + 1, file.as_fd(), shared(file.as_fd()), 8).unwrap();
-        for _ in 0..100 {
-            client.compare_exchange(RESET, SLEEPING).unwrap();
-            client.trigger().unwrap();
-            client.reset().unwrap();
-            assert_eq!(fences.commands(), FutexNew { file: NAME, id: ID + 1 }.encode());
-        }
-        client.compare_exchange(RESET, SLEEPING).unwrap();
-        client.trigger().unwrap();
-        fences.submitted(usize::MAX);
-        assert!(awaited(&mut fences).len() <= 2 * encode_futex_signal(ID).len());
-    }
-
-    #[test]
-    fn nothing_is_said_of_a_fence_that_was_destroyed() {
-        let (mut fences, client, _file) = linked();
-        client.compare_exchange(RESET, SLEEPING).unwrap();
-        client.trigger().unwrap();
-        let start = Instant::now();
-        while fences.outbox.is_empty() {
-            assert!(start.elapsed() < HANG_GUARD);
-            std::thread::yield_now();
-        }
-        fences.act(FenceAction::Destroyed { id: ID });
-        fences.act(FenceAction::Destroyed { id: ID });
-        fences.wake(ID);
-        assert_eq!(commands(&mut fences), encode_futex_destroy(ID));
-        assert_eq!(commands(&mut fences), []);
-    }
-
-    #[test]
-    fn a_file_stays_open_until_the_host_has_followed_its_name() {
-        let (mut fences, _client, _file) = linked();
-        fences.sends_done(7);
-        assert_eq!(fences.named.len(), 1);
-        fences.sends_done(9);
-        assert!(fences.named.is_empty());
-    }
-
-    #[test]
-    fn who_sleeps_on_a_shared_fence_of_a_lost_host_is_let_go() {
-        let (mut fences, client, _file) = linked();
-        std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| client.wait(Some(HANG_GUARD)));
-            fences.give_up();
-            assert_eq!(sleeper.join().unwrap(), Ok(true));
-        });
-        assert_eq!(fences.totals().given_up, 1);
-    }
-
-    #[test]
-    fn who_must_take_nothing_from_the_host_is_woken_and_not_triggered() {
-        let (mut fences, client, _file) = linked();
-        client.compare_exchange(RESET, SLEEPING).unwrap();
-        assert!(fences.relieve(), "somebody sleeps");
-        assert_eq!(client.value(), Ok(SLEEPING));
-        // The step alone, as the server makes it.
-        std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| client.wait(Some(HANG_GUARD)));
-            client.compare_exchange(SLEEPING, TRIGGERED).unwrap();
-            while !sleeper.is_finished() {
-                fences.relieve();
-            }
-            assert_eq!(sleeper.join().unwrap(), Ok(true));
-        });
-        assert!(!fences.relieve());
-    }
-
-    #[test]
-    fn fences_that_are_crowded_out_are_relayed_and_counted() {
-        let (mut fences, (_fence, file)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
-        let device = device_of(file.as_fd());
-        let relayed =
-            |device, crowded_out| FenceLink::Relayed { device: Some(device), crowded_out, page: None };
-        for (id, crowded_out) in [(ID, true), (ID + 1, false)] {
-            fences.link(id, file.as_fd(), relayed(device, crowded_out), 1).unwrap();
-        }
-        let elsewhere = relayed(device + 1, true);
-        assert_eq!(fences.link(ID + 2, file.as_fd(), elsewhere, 1), Err(BAD_MATCH));
-        let totals = fences.totals();
-        assert_eq!((totals.shared, totals.relayed, totals.crowded_out), (0, 2, 1));
-    }
-
-    #[test]
-    fn a_page_in_memory_of_both_is_kept_like_the_clients() {
-        let (mut fences, client, server) = paged(false);
-        for _ in 0..100 {
-            server.trigger().unwrap();
-            fences.wake(ID);
-            assert_eq!((client.value(), fences.commands()), (Ok(TRIGGERED), &[][..]));
-            client.reset().unwrap();
-            fences.act(FenceAction::Named { id: ID });
-            assert_eq!((server.value(), fences.commands()), (Ok(SLEEPING), &[][..]));
-        }
-        client.trigger().unwrap();
-        assert_eq!(awaited(&mut fences), encode_futex_signal(ID));
-        assert_eq!(server.value(), Ok(TRIGGERED));
-        assert!(fences.reset(ID), "in the place of the server");
-        assert_eq!((client.value(), server.value()), (Ok(SLEEPING), Ok(SLEEPING)));
-        let totals = fences.totals();
-        assert_eq!((totals.shared, totals.relayed, totals.stale, totals.given_up), (0, 1, 0, 0));
-    }
-
-    #[test]
-    fn a_page_begins_as_the_clients() {
-        for triggered in [false, true] {
-            let (_fences, client, server) = paged(triggered);
-            let value = if triggered { TRIGGERED } else { SLEEPING };
-            assert_eq!((client.value(), server.value()), (Ok(value), Ok(value)));
-        }
-    }
-
-    #[test]
-    fn what_the_server_triggered_before_it_answered_is_seen_though_its_host_has_not_said_so() {
-        let (mut fences, client, server) = paged(false);
-        server.trigger().unwrap();
-        fences.act(FenceAction::Destroyed { id: ID });
-        assert_eq!((client.value(), fences.pages.len()), (Ok(TRIGGERED), 0));
-        fences.wake(ID);
-        assert_eq!(commands(&mut fences), encode_futex_destroy(ID));
-    }
-
-    #[test]
-    fn a_client_that_truncates_its_file_loses_its_page() {
-        let path = format!("/dev/shm/x11bridge-fences-{}", std::process::id());
-        let file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        std::fs::remove_file(path).unwrap();
-        file.set_len(4).unwrap();
-        let (mut fences, (server, page)) = (Fences::new().unwrap(), Fence::create(false).unwrap());
-        let page = SharedPage { device: device_of(page.as_fd()), file: page, name: NAME };
-        let link = FenceLink::Relayed { device: None, crowded_out: false, page: Some(page) };
-        fences.link(ID, file.as_fd(), link, 8).unwrap();
-        commands(&mut fences);
-        file.set_len(0).unwrap();
-        server.trigger().unwrap();
-        fences.wake(ID);
-        assert_eq!((awaited(&mut fences), fences.pages.len()), (encode_futex_destroy(ID).to_vec(), 0));
     }
 }

@@ -106,11 +106,28 @@ pub trait Channel {
         false
     }
 
+    /// Another descriptor of the file that a fence was linked by; `None` where there is none left.
+    fn fence_file(&self, _id: u32) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Links a fence that the server has made, by the descriptor of its page: what the client gets in the place of that. `None`
+    /// where there is no room for one.
+    fn adopt_fence(&mut self, _id: u32, _theirs: BorrowedFd<'_>) -> Option<OwnedFd> {
+        None
+    }
+
     /// Does what has to be done about a linked fence before what was let through passes.
     fn fence(&mut self, _action: FenceAction) {}
 
     /// Triggers all linked fences: the host is lost, and nobody will.
     fn give_up_fences(&mut self) {}
+
+    /// Looks whether the X server has triggered a linked fence, where that can be seen before the host says so. Whether anything
+    /// has changed.
+    fn look_at_fences(&mut self) -> bool {
+        false
+    }
 
     /// Lets go of who sleeps on a linked fence that the host may have triggered: what it says of them waits behind bytes that the
     /// client does not take, maybe because it waits for a fence. Whether to call it again soon.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cross_domain::dialect::x11bridge::FEATURE_FILES;
-use cross_domain::dialect::x11bridge::fence::FEATURE_FENCES;
+use cross_domain::dialect::x11bridge::fence::{FEATURE_ADOPTION, FEATURE_FENCES};
 use cross_domain::{Capset, Dialect, Init, InitForm, PROTOCOL_VERSION, RING_BYTES, channel};
 use session::Fences;
 
@@ -20,6 +20,8 @@ pub(super) struct Offer {
     pub(super) ring_bytes: usize,
     /// Whether the host relays fences.
     pub(super) relays_fences: bool,
+    /// Whether it relays those that its X server has made, too.
+    pub(super) adopts_fences: bool,
     /// Whether files of a `/dev/shm` that is shared with the host can be named to it.
     pub(super) names_files: bool,
 }
@@ -56,19 +58,21 @@ impl Offer {
             capset.extension.map_or(RING_BYTES, |extension| extension.channel_ring_bytes_max as usize);
         let features = capset.extension.map_or(0, |extension| extension.features);
         let relays_fences = features & FEATURE_FENCES != 0;
+        let adopts_fences = relays_fences && features & FEATURE_ADOPTION != 0;
         let names_files = features & FEATURE_FILES != 0;
         let dialect = Dialect::detect(bytes);
-        Ok(Some(Self { channel_type, dialect, ring_bytes, relays_fences, names_files }))
+        Ok(Some(Self { channel_type, dialect, ring_bytes, relays_fences, adopts_fences, names_files }))
     }
 
     /// What becomes of fences.
     /// `crosses_kernels`: whether the host has a kernel of its own; `shares`: whether some memory is of both.
     pub(super) fn fences(&self, choice: FenceChoice, crosses_kernels: bool, shares: bool) -> Fences {
+        let linked = Fences::Linked { adopts: self.adopts_fences };
         match choice {
             FenceChoice::Auto | FenceChoice::Shared if !crosses_kernels => Fences::Passed,
-            FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => Fences::Linked,
+            FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => linked,
             FenceChoice::Off => Fences::Lost,
-            _ if shares && self.watches_futexes() => Fences::Linked,
+            _ if shares && self.watches_futexes() => linked,
             _ => Fences::Lost,
         }
     }
@@ -116,6 +120,8 @@ mod tests {
 
     #[test]
     fn fences_pass_where_there_is_one_kernel_and_are_linked_where_the_host_relays_them() {
+        const LINKED: Fences = Fences::Linked { adopts: false };
+        const ADOPTED: Fences = Fences::Linked { adopts: true };
         let ours = Extension { features: FEATURE_FENCES, ..Extension::new(1 << 16) };
         let ours = offered(&[channel::X11], Some(ours)).unwrap();
         let other = offered(&[channel::X11], None).unwrap();
@@ -123,19 +129,20 @@ mod tests {
         let names = Offer { names_files: true, relays_fences: false, ..ours };
         for (offer, choice, crosses, shares, fences) in [
             (ours, FenceChoice::Auto, false, false, Fences::Passed),
-            (ours, FenceChoice::Auto, true, false, Fences::Linked),
+            (ours, FenceChoice::Auto, true, false, LINKED),
             (ours, FenceChoice::Shared, false, false, Fences::Passed),
             (ours, FenceChoice::Shared, true, true, Fences::Lost),
-            (names, FenceChoice::Shared, true, true, Fences::Linked),
+            (names, FenceChoice::Shared, true, true, LINKED),
             (names, FenceChoice::Shared, true, false, Fences::Lost),
-            (names, FenceChoice::Relay, true, true, Fences::Linked),
+            (names, FenceChoice::Relay, true, true, LINKED),
             (names, FenceChoice::Relay, true, false, Fences::Lost),
             (names, FenceChoice::Off, true, true, Fences::Lost),
-            (ours, FenceChoice::Relay, false, false, Fences::Linked),
+            (ours, FenceChoice::Relay, false, false, LINKED),
+            (Offer { adopts_fences: true, ..ours }, FenceChoice::Auto, true, true, ADOPTED),
             (ours, FenceChoice::Off, false, true, Fences::Lost),
             (other, FenceChoice::Auto, false, false, Fences::Passed),
             (other, FenceChoice::Auto, true, true, Fences::Lost),
-            (libkrun, FenceChoice::Auto, true, true, Fences::Linked),
+            (libkrun, FenceChoice::Auto, true, true, LINKED),
             (libkrun, FenceChoice::Auto, true, false, Fences::Lost),
             (other, FenceChoice::Relay, false, false, Fences::Lost),
         ] {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use session::{Attach, Handshake, Next, Policy, Session, Source, Trace, Traced, Violation};
+use session::{Attach, Handshake, Next, Policy, Session, Source, Trace, Traced, Violation, Wanted};
 use sys::peer::Peer;
 use sys::socket::{self, Outcome};
 use x11_wire::message::BAD_MATCH;
@@ -46,7 +46,7 @@ const GONE: PollFlags = PollFlags::HUP.union(PollFlags::RDHUP).union(PollFlags::
 
 const HUNG_UP: &str = "the client closed its connection";
 const ENDED: &str = "the bridge was asked to close it";
-const NO_ROOM: &str = "the bridge has too many open files to take the descriptors that the client sent";
+const NO_ROOM: &str = "the bridge has too many open files to take another descriptor of the client or for it";
 const SERVER_GONE: &str = "the X server closed the connection";
 const STOPPED: &str = "the bridge was stopped";
 const CROWDED_OUT: &str = "fences are relayed, as /dev/shm has no more memory that can be shared with the host; a larger window or fewer files in it would speed them up";
@@ -181,7 +181,11 @@ impl<'a> Relay<'a> {
                 self.look_for_end();
                 spinner.found();
                 self.linger_on();
-            } else if !spinner.look_again() {
+            } else if spinner.look_again() {
+                if self.channel.look_at_fences() {
+                    spinner.found();
+                }
+            } else {
                 self.tell();
                 self.note_sleep(true);
                 spinner.sleep(|| self.sleep());
@@ -237,7 +241,7 @@ impl<'a> Relay<'a> {
             Next::Client => self.read_client(),
             // An answer of the host sets this back to `Client`.
             Next::Host => false,
-            Next::Attach(_) | Next::Device | Next::Link(_) | Next::ResetFence(_) => {
+            Next::Attach(_) | Next::Provide(_) | Next::Link(_) | Next::ResetFence(_) => {
                 self.look();
                 true
             }
@@ -318,7 +322,8 @@ impl<'a> Relay<'a> {
                     self.act();
                     self.attach(attach);
                 }
-                Next::Device => self.session.device(self.channel.device()),
+                Next::Provide(Wanted::Device) => self.session.provide(self.channel.device()),
+                Next::Provide(Wanted::FenceFile(id)) => self.session.provide(self.channel.fence_file(id)),
                 Next::Link(id) => {
                     self.act();
                     let file = self.session.fence_file().map(AsFd::as_fd);
@@ -429,6 +434,9 @@ impl<'a> Relay<'a> {
         self.tell_trace();
         self.vitals.answered(self.session.awaiting());
         self.act();
+        if !self.downlink.replace_pages(|id, theirs| self.channel.adopt_fence(id, theirs)) {
+            self.end_client(NO_ROOM);
+        }
         if self.client_gone {
             self.downlink.discard();
         } else if self.downlink.is_ready() {

@@ -75,7 +75,7 @@ pub const INIT_BYTES: usize = HEADER_BYTES + 24;
 /// CLOSED: far above the numbers of other hosts, which grow from 1.
 pub const CMD_CLOSED: u8 = 240;
 
-/// The host makes memory for guests. Bit 0 is [`fence::FEATURE_FENCES`].
+/// The host makes memory for guests. Bit 0 is [`fence::FEATURE_FENCES`], bit 3 [`fence::FEATURE_ADOPTION`].
 pub const FEATURE_MEMORY: u32 = 1 << 1;
 /// The blob id of new memory of the host. Items have ids of 32 bits.
 pub const NEW_MEMORY: u64 = 1 << 63;

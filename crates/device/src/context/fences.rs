@@ -30,8 +30,7 @@ pub(super) struct Fences {
 impl Fences {
     fn new(notifier: FenceNotifier) -> Result<Self, shmfence::Error> {
         let outbox = Arc::new(Outbox::new(move || notifier()));
-        let put = Arc::clone(&outbox);
-        let links = Links::new(Watcher::shared()?, move |id, event| put.put(id, event));
+        let links = Links::new(Watcher::shared()?, Arc::<Outbox>::clone(&outbox));
         Ok(Self { links, outbox, files: HashMap::new(), messages: VecDeque::new() })
     }
 
@@ -48,12 +47,26 @@ impl Fences {
     }
 
     fn add(&mut self, id: u32, triggered: bool) -> Result<(), SubmitError> {
-        if !is_futex_id(id) || self.links.has(id) || self.links.len() >= FUTEXES_MAX {
-            return Err(SubmitError::NoSuchItem { id });
-        }
+        self.check_new(id)?;
         let file = self.links.add_server(id, triggered).map_err(SubmitError::Fence)?;
         self.files.insert(id, file);
         Ok(())
+    }
+
+    /// Relays a page of the server's own. Of one that can't be watched the guest hears that it is triggered.
+    fn adopt(&mut self, id: u32, file: Option<BorrowedFd<'_>>) -> Result<(), SubmitError> {
+        self.check_new(id)?;
+        let fence = file.map(Fence::open).and_then(Result::ok).filter(Fence::is_sealed);
+        let adopted = fence.is_some_and(|fence| self.links.adopt(id, fence).is_ok());
+        if !adopted {
+            self.messages.push_back(FenceCommand::Trigger { id, epoch: 0 }.encode_in_ring());
+        }
+        Ok(())
+    }
+
+    fn check_new(&self, id: u32) -> Result<(), SubmitError> {
+        let is_new = is_futex_id(id) && !self.links.has(id) && self.links.len() < FUTEXES_MAX;
+        if is_new { Ok(()) } else { Err(SubmitError::NoSuchItem { id }) }
     }
 
     /// An id that is not known (any more) means nothing.
@@ -87,12 +100,11 @@ impl Fences {
     /// The next message for the guest. Whatever the X server has triggered by now comes before what it has said by now.
     pub(super) fn next_message(&mut self) -> Option<[u8; ID_COMMAND_BYTES]> {
         if self.messages.is_empty() {
-            for (id, event) in self.outbox.take() {
-                self.note(id, event);
-            }
-            let mut seen = vec![];
-            self.links.look(|id, event| seen.push((id, event)));
-            for (id, event) in seen {
+            let mut events = vec![];
+            self.links.look(|id, event| events.push((id, event)));
+            // Afterwards: what a look finds to be done is in there by then.
+            events.extend(self.outbox.take());
+            for (id, event) in events {
                 self.note(id, event);
             }
         }
@@ -137,6 +149,11 @@ impl Context {
             FenceCommand::New { id, triggered } => return self.fences_mut()?.add(id, triggered),
             FenceCommand::Trigger { id, epoch } => (id, relay::Message::Trigger { epoch }),
             FenceCommand::Reset { id, epoch } => (id, relay::Message::Reset { epoch }),
+            FenceCommand::Adopt { id, resource } => {
+                self.fences_mut()?;
+                let file = self.resources.file(resource);
+                return self.fences.as_mut().map_or(Ok(()), |fences| fences.adopt(id, file));
+            }
         };
         self.fences.as_mut().map_or(Ok(()), |fences| fences.receive(id, Message::Relay(message)))
     }

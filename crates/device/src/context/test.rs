@@ -1,6 +1,8 @@
 use super::*;
+use cross_domain::dialect::x11bridge::fence::FenceCommand;
 use cross_domain::{Message, SEND_HEADER_BYTES, encode_poll, encode_send_header};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use shmfence::Word;
 use std::os::fd::AsFd;
 use sys::SharedMap;
 
@@ -195,4 +197,60 @@ fn rings_that_are_none_and_bytes_that_are_no_commands_are_refused() {
     }
     let (mut context, _there) = context();
     assert!(matches!(context.submit(&[0xff; 100], None), Err(SubmitError::Command(_))));
+}
+
+const FENCE: u32 = 0x4000_0007;
+
+/// A context that relays fences.
+fn relaying() -> (Context, OwnedFd, Arc<SharedMap>) {
+    let (mut context, there) = context();
+    let map = init(&mut context, 4096);
+    context.relay_fences(Arc::new(|| ()));
+    (context, there, map)
+}
+
+fn adopt(context: &mut Context, resource: u32) -> Result<usize, SubmitError> {
+    context.submit(&FenceCommand::Adopt { id: FENCE, resource }.encode(), None)
+}
+
+fn next_message(context: &mut Context, map: &SharedMap) -> String {
+    context.submit(&encode_poll(), RING).unwrap();
+    assert_eq!(context.next_fence(), Some(Fence));
+    message(map).0
+}
+
+const TRIGGERED: &str = "Fence(Trigger { id: 1073741831, epoch: 0 })";
+
+#[test]
+fn a_page_that_the_server_has_made_is_relayed_once_it_is_adopted() {
+    for triggered in [false, true] {
+        let (mut context, there, map) = relaying();
+        let (server, file) = shmfence::Fence::create(triggered).unwrap();
+        let resource = context.resources().import(file).unwrap();
+        adopt(&mut context, resource).unwrap();
+        context.resources().release(resource);
+        server.trigger().unwrap();
+        // What the server says afterwards comes afterwards.
+        rustix::io::write(&there, b"reply").unwrap();
+        assert_eq!(next_message(&mut context, &map), TRIGGERED);
+        assert!(next_message(&mut context, &map).starts_with("Receive"));
+        context.submit(&FenceCommand::Reset { id: FENCE, epoch: 1 }.encode(), None).unwrap();
+        assert_eq!(server.is(shmfence::word::TRIGGERED), Ok(false));
+        assert!(matches!(adopt(&mut context, resource), Err(SubmitError::NoSuchItem { id: FENCE })));
+    }
+}
+
+#[test]
+fn what_holds_no_fence_that_could_be_watched_is_said_to_be_triggered() {
+    let path = std::env::temp_dir().join(format!("x11bridge-adopted-{}", std::process::id()));
+    std::fs::write(&path, [0; 4096]).unwrap();
+    let on_disk = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+    let (pipe, _other) = rustix::pipe::pipe().unwrap();
+    for file in [None, Some(on_disk.into()), Some(pipe)] {
+        let (mut context, _there, map) = relaying();
+        let resource = file.map_or(77, |file| context.resources().import(file).unwrap());
+        adopt(&mut context, resource).unwrap();
+        assert_eq!(next_message(&mut context, &map), TRIGGERED);
+    }
+    std::fs::remove_file(path).unwrap();
 }

@@ -173,8 +173,9 @@ fn command(rng: &mut Rng) -> Vec<u8> {
             FutexNew { file, id: 0x4000_0000 | id }.encode().to_vec()
         }
         6 => {
-            let fence = FenceCommand::New { id, triggered: rng.one_in(2) };
-            rng.pick(&[encode_futex_signal(id), encode_read_eventfd_new(id), fence.encode()]).to_vec()
+            let new = FenceCommand::New { id, triggered: rng.one_in(2) }.encode();
+            let adopted = FenceCommand::Adopt { id, resource: id }.encode();
+            rng.pick(&[encode_futex_signal(id), encode_read_eventfd_new(id), new, adopted]).to_vec()
         }
         _ => {
             let init = Init::for_any_host(1, 2, channel::X11);

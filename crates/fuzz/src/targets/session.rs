@@ -120,7 +120,7 @@ impl Run {
             match self.next {
                 // There is no segment; one that is attached changes lengths, which the session's own tests look at.
                 Next::Attach(_) => self.session.attached(None),
-                Next::Device => self.session.device(None),
+                Next::Provide(_) => self.session.provide(None),
                 Next::Link(_) => {
                     let is_fence = self.session.fence_file().is_some_and(|number| number % 2 == 0);
                     self.session.linked(if is_fence { Ok(()) } else { Err(BAD_MATCH) });
@@ -206,7 +206,7 @@ impl Run {
 fn carries(script: &Script) -> Carries {
     match (script.descriptors, script.timelines) {
         (false, _) => Carries::BYTES,
-        (true, false) => Carries { fences: Fences::Linked, ..Carries::MEMORY },
+        (true, false) => Carries { fences: Fences::Linked { adopts: true }, ..Carries::MEMORY },
         (true, true) => Carries::EVERYTHING,
     }
 }

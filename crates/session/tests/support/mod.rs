@@ -11,10 +11,10 @@ use session::{Action, Carries, FenceAction, Fences, Marks, Next, Offers, Session
 use x11_wire::{ByteOrder, padded};
 
 pub(crate) const BYTES_ONLY: Carries = Carries::BYTES;
-pub(crate) const BLOBS: Carries = Carries { fences: Fences::Linked, ..Carries::BLOBS };
+pub(crate) const BLOBS: Carries = Carries { fences: Fences::Linked { adopts: false }, ..Carries::BLOBS };
 pub(crate) const MEMORY: Carries = Carries::MEMORY;
 pub(crate) const EVERYTHING: Carries = Carries::EVERYTHING;
-pub(crate) const LINKED: Carries = Carries { fences: Fences::Linked, ..Carries::MEMORY };
+pub(crate) const LINKED: Carries = Carries { fences: Fences::Linked { adopts: true }, ..Carries::MEMORY };
 
 /// Builds requests and messages in one byte order.
 #[derive(Clone, Copy)]
@@ -97,6 +97,8 @@ pub(crate) struct Run {
     pub(crate) fence_actions: Vec<FenceAction>,
     /// Ids of fences by the offsets of their requests in `to_host`.
     pub(crate) fences: Vec<(usize, u32)>,
+    /// Those of fences that the server has exported, by the offsets of their replies in `to_client`.
+    pub(crate) adopted: Vec<(usize, u32)>,
 }
 
 impl Run {
@@ -130,6 +132,7 @@ impl Run {
             actions: vec![],
             fence_actions: vec![],
             fences: vec![],
+            adopted: vec![],
         }
     }
 
@@ -174,6 +177,7 @@ impl Run {
             left_out.extend(mark.offset - mark.skip..mark.offset);
             let kept = self.to_client.len() + mark.offset - left_out.len();
             self.client_marks.push((kept, mark.descriptors));
+            self.adopted.extend(mark.fence.map(|id| (kept, id)));
         }
         let passed = self.host_held.drain(..forward).enumerate();
         self.to_client.extend(passed.filter(|(at, _)| !left_out.contains(at)).map(|(_, byte)| byte));

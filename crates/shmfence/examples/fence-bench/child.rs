@@ -43,11 +43,14 @@ pub(crate) fn serve(measure: &str, clock: &str, page: &str) -> Result<(), Failur
 
 fn links(watcher: &Arc<Watcher>, answers: &Arc<UnixStream>) -> Links {
     let answers = Arc::clone(answers);
-    Links::new(Arc::clone(watcher), move |_, event| {
-        if let Event::Send(Message::Relay(message)) = event {
-            let _ = Record::Relay(message).write(&answers);
-        }
-    })
+    Links::new(
+        Arc::clone(watcher),
+        Arc::new(move |_, event| {
+            if let Event::Send(Message::Relay(message)) = event {
+                let _ = Record::Relay(message).write(&answers);
+            }
+        }),
+    )
 }
 
 fn watch(watcher: &Watcher, fence: &Arc<Fence>, answers: &Arc<UnixStream>) -> Result<Watch, Failure> {

@@ -85,11 +85,12 @@ impl Lab {
             .spawn()?;
         let outbox = to_child.try_clone()?;
         let watcher = Arc::new(Watcher::start()?);
-        let links = Links::new(watcher, move |_, event| {
+        let outlet = move |_, event| {
             if let Event::Send(Message::Relay(message)) = event {
                 let _ = Record::Relay(message).write(&outbox);
             }
-        });
+        };
+        let links = Links::new(watcher, Arc::new(outlet));
         let lab = Self {
             measure,
             clock,
@@ -155,7 +156,7 @@ impl Lab {
 }
 
 fn uncontended(count: usize) -> Result<(), Failure> {
-    let mut links = Links::new(Arc::new(Watcher::start()?), |_, _| ());
+    let mut links = Links::new(Arc::new(Watcher::start()?), Arc::new(|_, _| ()));
     let (fence, file) = Fence::create(false)?;
     links.add_shared(ID, Fence::open(file.as_fd())?)?;
     for _ in 0..count {
@@ -168,7 +169,7 @@ fn uncontended(count: usize) -> Result<(), Failure> {
 
 fn threads(count: u32) -> Result<(), Failure> {
     let watcher = Arc::new(Watcher::start()?);
-    let mut links = Links::new(Arc::clone(&watcher), |_, _| ());
+    let mut links = Links::new(Arc::clone(&watcher), Arc::new(|_, _| ()));
     for id in 0..count {
         links.add_shared(ID + id, Fence::create(false)?.0)?;
     }

@@ -10,6 +10,7 @@
 //!   FENCE_NEW           241  guest → host   id                 triggered, 0 or 1
 //!   FENCE_TRIGGER       242  both           id                 epoch
 //!   FENCE_RESET         243  guest → host   id                 epoch
+//!   FENCE_ADOPT         245  guest → host   id                 resource
 //! ```
 //! **FENCE_NEW** has the host make a page whose first word is an xshmfence, triggered or not, and watch it. The id is one
 //! of a futex, in `0x40000000..0x80000000` and never used before. The SEND of the request that hands the page to the
@@ -28,6 +29,11 @@
 //! than the host's own, the host resets its page; the page being triggered again at once is the next FENCE_TRIGGER.
 //! It is carried out in order: what was sent before it may have reached the server, what is sent behind it has not.
 //!
+//! **FENCE_ADOPT**, with the bit [`FEATURE_ADOPTION`], is FENCE_NEW for a page that the server has made and given away: the
+//! resource is a blob of its file, a context's SEND could name it, and has to stay until the command is carried out. Both ends begin
+//! not triggered; if the page is, the host's FENCE_TRIGGER follows, and so it does if the resource holds no fence that could be
+//! watched: nobody is to wait for that.
+//!
 //! An id that is not known (any more) is ignored, but in a SEND.
 
 use crate::dialect::Dialect;
@@ -39,12 +45,17 @@ use crate::wire::{Reader, Writer};
 /// The host relays fences.
 pub const FEATURE_FENCES: u32 = 1 << 0;
 
+/// The host relays fences that its X server has made.
+pub const FEATURE_ADOPTION: u32 = 1 << 3;
+
 /// `FENCE_NEW`.
 pub const CMD_FENCE_NEW: u8 = 241;
 /// `FENCE_TRIGGER`.
 pub const CMD_FENCE_TRIGGER: u8 = 242;
 /// `FENCE_RESET`.
 pub const CMD_FENCE_RESET: u8 = 243;
+/// `FENCE_ADOPT`.
+pub const CMD_FENCE_ADOPT: u8 = 245;
 
 /// A command about a relayed fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +81,13 @@ pub enum FenceCommand {
         /// The epoch that begins.
         epoch: u32,
     },
+    /// Relay a page of the server's own.
+    Adopt {
+        /// Id of the fence, as in [`FenceCommand::New`].
+        id: u32,
+        /// Resource id of a blob of its file.
+        resource: u32,
+    },
 }
 
 impl FenceCommand {
@@ -87,7 +105,8 @@ impl FenceCommand {
 
     /// The command `cmd` of the guest; `None` if it is no such command here.
     pub(crate) fn decode(cmd: u8, command: &[u8], dialect: Dialect) -> Option<Result<Self, Error>> {
-        let known = dialect == Dialect::X11Bridge && (CMD_FENCE_NEW..=CMD_FENCE_RESET).contains(&cmd);
+        let known =
+            dialect == Dialect::X11Bridge && matches!(cmd, CMD_FENCE_NEW..=CMD_FENCE_RESET | CMD_FENCE_ADOPT);
         known.then(|| Self::read(cmd, command, Sender::Guest))
     }
 
@@ -102,6 +121,7 @@ impl FenceCommand {
             Self::New { id, triggered } => (CMD_FENCE_NEW, [id, triggered.into()]),
             Self::Trigger { id, epoch } => (CMD_FENCE_TRIGGER, [id, epoch]),
             Self::Reset { id, epoch } => (CMD_FENCE_RESET, [id, epoch]),
+            Self::Adopt { id, resource } => (CMD_FENCE_ADOPT, [id, resource]),
         }
     }
 
@@ -110,6 +130,7 @@ impl FenceCommand {
         match (cmd, word) {
             (CMD_FENCE_TRIGGER, epoch) => Ok(Self::Trigger { id, epoch }),
             (CMD_FENCE_RESET, epoch) => Ok(Self::Reset { id, epoch }),
+            (CMD_FENCE_ADOPT, resource) => Ok(Self::Adopt { id, resource }),
             (_, 0 | 1) => Ok(Self::New { id, triggered: word == 1 }),
             (_, triggered) => Err(sender.blame("triggered", triggered.into())),
         }

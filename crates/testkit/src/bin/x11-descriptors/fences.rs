@@ -30,19 +30,29 @@ pub(crate) fn fence_from_fd(talk: &Talk, dri3: u8, fence: u32) -> Vec<u8> {
     talk.request(dri3, FENCE_FROM_FD, &talk.body().u32(talk.root()).u32(fence).u8(0).pad(3))
 }
 
-/// `fences`: a fence of the client's, one of the server's, and a frame that waits for one and signals another.
-pub(crate) fn fences(talk: &mut Talk) -> io::Result<Value> {
-    let dri3 = talk.extension("DRI3")?;
-    let sync = talk.extension("SYNC")?;
-    let present = talk.extension("Present")?;
-    // X servers up to 21.1 forget to swap ids in CreateFence of SYNC, and in SelectInput and Pixmap of Present.
-    let swapped = talk.order == ByteOrder::Big;
+/// X servers up to 21.1 forget to swap ids in CreateFence of SYNC, and in SelectInput and Pixmap of Present.
+fn is_swapped(talk: &Talk) -> bool {
+    talk.order == ByteOrder::Big
+}
+
+/// `exports`: a fence of the client's and one of the server's, whose pages the client asks for, and one that has none.
+pub(crate) fn exports(talk: &mut Talk) -> io::Result<Value> {
+    let (dri3, sync) = (talk.extension("DRI3")?, talk.extension("SYNC")?);
+    let swapped = is_swapped(talk);
     Ok(json!({
         "clients": clients(talk, dri3, sync)?,
-        "servers": if swapped { Value::Null } else { servers(talk, dri3, sync).unwrap_or_else(|error| refused(&error)) },
+        "servers": if swapped { Value::Null } else { servers(talk, dri3, sync)? },
         "plain": if swapped { Value::Null } else { plain(talk, sync)? },
-        "frame": if swapped { Value::Null } else { frame(talk, dri3, sync, present)? },
     }))
+}
+
+/// `fences`: the same, and a frame that waits for one and signals another.
+pub(crate) fn fences(talk: &mut Talk) -> io::Result<Value> {
+    let exports = exports(talk)?;
+    let (dri3, sync, present) =
+        (talk.extension("DRI3")?, talk.extension("SYNC")?, talk.extension("Present")?);
+    let frame = if is_swapped(talk) { Value::Null } else { frame(talk, dri3, sync, present)? };
+    Ok(json!({ "exports": exports, "frame": frame }))
 }
 
 fn one(talk: &Talk, major: u8, minor: u8, fence: u32) -> Vec<u8> {
@@ -64,16 +74,19 @@ fn clients(talk: &mut Talk, dri3: u8, sync: u8) -> io::Result<Value> {
     let mut words = vec![word(&page)?];
     let triggered = talk.outcome(&one(talk, sync, SYNC_TRIGGER_FENCE, fence), &[])?;
     words.push(word(&page)?);
+    let request = talk.request(dri3, FD_FROM_FENCE, &talk.body().u32(talk.root()).u32(fence));
+    let (first, second) = (talk.reply(&request)?, talk.reply(&request)?);
+    let exported = [&first, &second].map(|reply| {
+        let same = reply.fds.first().map(|file| same_file(&page, file)).transpose();
+        same.map(|same| json!([counts(reply), same]))
+    });
+    let nowhere = talk.request(dri3, FD_FROM_FENCE, &talk.body().u32(fence).u32(fence));
+    let nowhere = talk.outcome(&nowhere, &[])?;
     let destroyed = talk.outcome(&one(talk, sync, SYNC_DESTROY_FENCE, fence), &[])?;
     let destroyed_again = talk.outcome(&one(talk, sync, SYNC_DESTROY_FENCE, fence), &[])?;
     Ok(
-        json!({ "seen": seen, "words": words, "outcomes": [created, reset, triggered, destroyed, destroyed_again] }),
+        json!({ "seen": seen, "words": words, "exported": exported.into_iter().collect::<io::Result<Vec<_>>>()?, "outcomes": [created, reset, triggered, nowhere, destroyed, destroyed_again] }),
     )
-}
-
-/// Where fences are relayed, the pages of the server's are given to nobody.
-fn refused(error: &io::Error) -> Value {
-    json!({ "refused": error.to_string() })
 }
 
 fn servers(talk: &mut Talk, dri3: u8, sync: u8) -> io::Result<Value> {

@@ -50,6 +50,7 @@ fn run() -> io::Result<Value> {
     match options.words.first().map_or("", String::as_str) {
         "versions" => versions::versions(&mut talk),
         "buffers" => buffers::buffers(&mut talk),
+        "exports" => fences::exports(&mut talk),
         "fences" => fences::fences(&mut talk),
         "shapes" => shapes::shapes(&mut talk),
         "faults" => faults::faults(&mut talk),
