@@ -37,9 +37,8 @@
 //!
 //! Claim: if a page is triggered in the epoch of its end, the other page becomes 1, unless that end has gone on to a later
 //! epoch, and everybody who sleeps on it is woken.
-//! - The page goes to 1 from -1: the watcher reports after that ([`crate::watcher`]), unless it was the end itself by a
-//!   message of the other's. If the end is in `Reset`, the message goes; if it is in `Triggered`, a message has gone before
-//!   in the same epoch, in one direction or the other.
+//! - The page goes to 1 from -1: the watcher reports after that ([`crate::watcher`]). If the end is in `Reset`, the
+//!   message goes; if it is in `Triggered`, a message has gone before in the same epoch, in one direction or the other.
 //! - The page goes to 1 from 0, silently: then it was 0 in state `Reset`. It is so between the step to that state and
 //!   0 → -1 right behind it, which finds the 1 and acts as the watcher does; or after a trigger and a reset so quick
 //!   that the watcher, on its way after that trigger's wake, has not made it -1 yet, and then it finds the 1. Or the
@@ -52,7 +51,7 @@
 //! for one of this. The owner, where it finds the page of `Reset(e)` not triggered, counts that in the state by a
 //! compare-and-exchange of its own: if the watcher had seen a 1 that the client has taken back, either the watcher's
 //! exchange fails, and it looks again, or the owner's does, and finds `Triggered(e)`. `Triggered(f)` is stored before the
-//! page is triggered, so a watcher that sees that does not send the same trigger back; where it can be left asleep, it is.
+//! page is triggered, so the watcher that is woken by that does not send the same trigger back.
 //!
 //! # What it can't do
 //!
@@ -204,7 +203,7 @@ impl<W: Word, S: StateCell> Relay<W, S> {
         match message {
             Message::Trigger { epoch: other } if !is_later(epoch, other) => {
                 self.end.state.store(state_of(other) | IS_TRIGGERED);
-                self.end.word.trigger_unwatched().map(|()| None)
+                self.end.word.trigger_watchers_last().map(|()| None)
             }
             Message::Trigger { .. } => {
                 self.stale += 1;

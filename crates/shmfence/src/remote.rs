@@ -57,7 +57,7 @@ impl Word for RemoteFence {
         self.store(1)
     }
 
-    fn trigger_unwatched(&self) -> Result<(), Error> {
+    fn trigger_watchers_last(&self) -> Result<(), Error> {
         self.force()
     }
 

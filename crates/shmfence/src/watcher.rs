@@ -5,8 +5,7 @@
 //!
 //! # No trigger is lost to the watcher
 //!
-//! Claim: when somebody takes a fence from -1 to 1 and it stays there, a report is made after that; unless it was done by
-//! [`Word::trigger_unwatched`], which is for those who know already.
+//! Claim: when somebody takes a fence from -1 to 1 and it stays there, a report is made after that.
 //!
 //! For each word the watcher goes round: it *looks* at the value v, *falls asleep* if the word is still v, and *reports*
 //! if v was 1 (in a relay always); when the sleep ends, by a wake or at once because the word is another, it goes round again. With

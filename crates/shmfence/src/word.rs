@@ -93,11 +93,11 @@ pub trait Word {
         }
     }
 
-    /// The same by who needs not hear of it: its own watcher is left asleep where that can be told from the others. A watcher
-    /// that sleeps stays so until somebody else triggers the fence, whatever the word is meanwhile.
-    fn trigger_unwatched(&self) -> Result<(), Error> {
+    /// The same, and those who sleep for themselves are woken before watchers, which have work for a processor that the others
+    /// would have to wait for.
+    fn trigger_watchers_last(&self) -> Result<(), Error> {
         match self.compare_exchange(SLEEPING, TRIGGERED) {
-            Ok(SLEEPING) => self.wake(ALL_BUT_WATCHERS),
+            Ok(SLEEPING) => self.wake(ALL_BUT_WATCHERS).and(self.wake(WATCHER_BIT)),
             Ok(TRIGGERED) => Ok(()),
             _ => self.trigger(),
         }

@@ -67,7 +67,9 @@ impl Offer {
     /// What becomes of fences.
     /// `crosses_kernels`: whether the host has a kernel of its own; `shares`: whether some memory is of both.
     pub(super) fn fences(&self, choice: FenceChoice, crosses_kernels: bool, shares: bool) -> Fences {
-        let linked = Fences::Linked { adopts: self.adopts_fences };
+        // Those are relayed.
+        let adopts = self.adopts_fences && choice != FenceChoice::Shared;
+        let linked = Fences::Linked { adopts };
         match choice {
             FenceChoice::Auto | FenceChoice::Shared if !crosses_kernels => Fences::Passed,
             FenceChoice::Auto | FenceChoice::Relay if self.relays_fences => linked,
@@ -138,6 +140,8 @@ mod tests {
             (names, FenceChoice::Relay, true, false, Fences::Lost),
             (names, FenceChoice::Off, true, true, Fences::Lost),
             (ours, FenceChoice::Relay, false, false, LINKED),
+            (Offer { adopts_fences: true, ..names }, FenceChoice::Relay, true, true, ADOPTED),
+            (Offer { adopts_fences: true, ..names }, FenceChoice::Shared, true, true, LINKED),
             (Offer { adopts_fences: true, ..ours }, FenceChoice::Auto, true, true, ADOPTED),
             (ours, FenceChoice::Off, false, true, Fences::Lost),
             (other, FenceChoice::Auto, false, false, Fences::Passed),
