@@ -1,4 +1,4 @@
-// The addon of one platform as it is published: the same bytes whoever builds it and where, given the same compiler.
+// The addon of one platform as it is published: the same bytes whoever builds it, given the same compiler on the same processor.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
