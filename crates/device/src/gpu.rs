@@ -26,7 +26,7 @@ use crate::opening::{OpenFailure, Opened, Opening};
 
 pub use self::blobs::{BLOB_BYTES_MAX, BLOBS_MAX, PIECES_TOTAL_MAX};
 pub use self::entry::{HELD_BYTES_MAX, HELD_MAX, REQUEST_BYTES_MAX};
-pub use self::platform::{ContextKey, MapRequest, Platform, Report};
+pub use self::platform::{ContextKey, MapRequest, Platform, Ready, Report};
 pub use self::protocol::{FEATURES, HEADER_BYTES, HOST_VISIBLE, Header, Response, Status, config};
 pub use self::window::MAPS_MAX;
 
@@ -131,16 +131,10 @@ impl<C> Gpu<C> {
         entry.opened(platform, result, &mut self.workspace);
     }
 
-    /// Takes what a context's socket is ready for: bytes that came, or the end of them; room.
-    pub fn socket_ready<P: Platform<Chain = C>>(
-        &mut self,
-        platform: &mut P,
-        key: ContextKey,
-        bytes: bool,
-        room: bool,
-    ) {
+    /// Takes what a context's socket is ready for.
+    pub fn socket_ready<P: Platform<Chain = C>>(&mut self, platform: &mut P, key: ContextKey, ready: Ready) {
         let Some(entry) = self.contexts.get_mut(&key.id).filter(|entry| entry.key == key) else { return };
-        entry.socket_ready(platform, (bytes, room), &mut self.workspace);
+        entry.socket_ready(platform, ready, &mut self.workspace);
     }
 
     /// Takes note that a context has something to say about a fence.
@@ -150,10 +144,11 @@ impl<C> Gpu<C> {
         }
     }
 
-    /// Goes on after a time in which nothing was told here: every socket may have bytes, or room.
+    /// Goes on after a time in which nothing was told here: every socket may have bytes, their end, or room.
     pub fn resume<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
+        let ready = Ready { bytes: true, end: true, room: true };
         for entry in self.contexts.values_mut() {
-            entry.socket_ready(platform, (true, true), &mut self.workspace);
+            entry.socket_ready(platform, ready, &mut self.workspace);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use device::gpu::{ContextKey, FEATURES, HOST_VISIBLE, MapRequest, Report, Response, config};
+use device::gpu::{ContextKey, FEATURES, HOST_VISIBLE, MapRequest, Ready, Report, Response, config};
 use device::{Exports, FenceNotifier, Gpu, Limits, Platform};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use sys::Piece;
@@ -73,10 +73,13 @@ impl VirtioDevice for GpuDevice {
 
     fn ready(&mut self, machine: &mut Machine, token: u64, flags: EventFlags) {
         let [id, serial] = [token, token >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
-        let bytes = flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-        let room = flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR);
+        let ready = Ready {
+            bytes: flags.contains(EventFlags::IN),
+            end: flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR),
+            room: flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR),
+        };
         let (gpu, mut ground) = self.parts(machine);
-        gpu.socket_ready(&mut ground, ContextKey { id, serial }, bytes, room);
+        gpu.socket_ready(&mut ground, ContextKey { id, serial }, ready);
     }
 
     fn resume(&mut self, machine: &mut Machine) {

@@ -44,6 +44,22 @@ fn a_program_reaches_the_x_server_and_hears_its_answers() {
 }
 
 #[test]
+fn an_x_server_that_speaks_and_hangs_up_at_once_is_heard_to_its_end() {
+    let lab = Lab::new();
+    let mut guest = lab.guest();
+    let mut channel = guest.channel(1);
+    channel.send(&mut guest, &SetupRequest::new(ByteOrder::Little, None).encode());
+    let (server, _) = lab.server().accept_client().unwrap();
+    let accepted = x11bridge_testkit::setup::accepted(ByteOrder::Little);
+    // Before the guest asks for the first of it: the host has been told of all that there is to tell of the socket.
+    drop(server);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(channel.receive_bytes(&mut guest, accepted.len()), accepted);
+    channel.poll(&mut guest);
+    assert!(!channel.is_silent(&mut guest), "its end is told, too");
+}
+
+#[test]
 fn the_hosts_cookie_is_put_in_where_the_program_shows_none() {
     let lab = Lab::new();
     let (address, number) = (vec![], vec![]);

@@ -482,7 +482,8 @@ impl<'a> Relay<'a> {
     fn hear(&mut self, bytes: usize) {
         self.heard = true;
         self.forerunner = None;
-        self.deadline = None;
+        // One that has gone meanwhile waits for nothing but the server's end.
+        self.deadline = self.client_done.then(|| Instant::now() + LINGER_MAX);
         let answer = self.downlink.room().get(..bytes).unwrap_or_default();
         if answer.first() != Some(&SET_UP_SUCCESS) {
             let words = answer.get(REPLY_HEADER..).unwrap_or_default();

@@ -9,7 +9,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use sys::Blob;
 
-use super::platform::{ContextKey, Platform, Report};
+use super::platform::{ContextKey, Platform, Ready, Report};
 use super::protocol::{HEADER_BYTES, Header, Response, Status, u32_at};
 use crate::context::{Context, SubmitError};
 use crate::opening::{OpenFailure, Opened};
@@ -55,8 +55,8 @@ pub(crate) struct Entry<C> {
     held: VecDeque<Held<C>>,
     /// The request whose fence says that the ring has a message.
     poll: Option<(C, Header)>,
-    /// Whether the socket may have bytes.
-    readable: bool,
+    /// Whether the socket may have bytes, and whether it may be at their end once it has no more.
+    ready: Ready,
     watched: bool,
     room_wanted: bool,
     /// Resources that the guest has detached behind submissions that are held, which may name them.
@@ -71,7 +71,7 @@ impl<C> Entry<C> {
             context,
             held,
             poll: None,
-            readable: false,
+            ready: Ready { bytes: false, end: false, room: false },
             watched: false,
             room_wanted: false,
             leaving: vec![],
@@ -196,10 +196,11 @@ impl<C> Entry<C> {
     pub(crate) fn socket_ready<P: Platform<Chain = C>>(
         &mut self,
         platform: &mut P,
-        (bytes, room): (bool, bool),
+        Ready { bytes, end, room }: Ready,
         workspace: &mut Workspace,
     ) {
-        self.readable |= bytes;
+        self.ready.end |= end;
+        self.ready.bytes |= bytes || end;
         if room {
             self.proceed(platform, workspace);
         } else {
@@ -210,10 +211,10 @@ impl<C> Entry<C> {
     /// Answers the POLL if that can be done, and watches for what is missing.
     pub(crate) fn settle<P: Platform<Chain = C>>(&mut self, platform: &mut P) {
         self.watch(platform);
-        let news = self.readable || self.context.has_ended() || self.context.has_news();
+        let news = self.ready.bytes || self.context.has_ended() || self.context.has_news();
         if self.context.is_polled() && news {
             let fence = self.context.next_fence();
-            self.readable = !self.context.is_drained();
+            self.ready.bytes = self.ready.end || !self.context.is_drained();
             if let Some((chain, header)) = fence.and_then(|_| self.poll.take()) {
                 platform.complete(chain, &Response::new(&header, Status::NoData, vec![]));
             }

@@ -25,8 +25,8 @@ pub trait Platform {
     /// Begins to connect a context to the X server; [`super::Gpu::opened`] takes what becomes of it.
     fn open(&mut self, context: ContextKey);
 
-    /// Begins to watch a context's socket for bytes that arrive; [`super::Gpu::socket_ready`] is told. `false` where
-    /// that can't be done.
+    /// Begins to watch a context's socket for bytes that arrive, and for their end; [`super::Gpu::socket_ready`] is told once of
+    /// each. `false` where that can't be done.
     fn watch(&mut self, context: ContextKey, socket: BorrowedFd<'_>) -> bool;
 
     /// Watches a context's socket for room as well, or no more.
@@ -97,4 +97,15 @@ pub enum Report {
     },
     /// A request was refused: one sentence.
     Refused(String),
+}
+
+/// What a context's socket is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// Bytes have arrived.
+    pub bytes: bool,
+    /// The X server has hung up: behind its bytes comes the end, of which nothing is told again.
+    pub end: bool,
+    /// It takes more.
+    pub room: bool,
 }

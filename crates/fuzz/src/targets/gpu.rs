@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ::cross_domain::{
     Init, InitForm, RING_BYTES, SEND_HEADER_BYTES, channel, encode_poll, encode_send_header,
 };
-use device::gpu::{ContextKey, MAPS_MAX, MapRequest, Report, Response};
+use device::gpu::{ContextKey, MAPS_MAX, MapRequest, Ready, Report, Response};
 use device::{FenceNotifier, Gpu, Limits, OpenFailure, Opened, Platform};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use sys::{Piece, SharedMap};
@@ -158,7 +158,7 @@ fn run(gpu: &mut Gpu<usize>, bench: &mut Bench, kind: u8, argument: u8, bytes: &
             let rights: Vec<BorrowedFd<'_>> = file.iter().map(|(_, file)| file.as_fd()).collect();
             let _ = sys::socket::send(server, &[IoSlice::new(bytes)], &rights);
             let key = *key;
-            gpu.socket_ready(bench, key, true, argument & 1 != 0);
+            gpu.socket_ready(bench, key, Ready { bytes: true, end: false, room: argument & 1 != 0 });
         }
         6 if bench.mapping > 0 => {
             bench.mapping -= 1;
@@ -173,7 +173,7 @@ fn run(gpu: &mut Gpu<usize>, bench: &mut Bench, kind: u8, argument: u8, bytes: &
             let at = usize::from(argument).checked_rem(bench.servers.len());
             if let Some(at) = at {
                 let (key, _) = bench.servers.swap_remove(at);
-                gpu.socket_ready(bench, key, true, true);
+                gpu.socket_ready(bench, key, Ready { bytes: true, end: true, room: true });
             }
         }
         _ => {}
