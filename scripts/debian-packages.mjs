@@ -61,7 +61,6 @@ export const DEBIAN_PACKAGES = {
     { name: 'xz-utils', why: "unpacks a kernel's modules and the cross toolchains", command: 'xz' },
   ],
   cross: [
-    { name: 'gcc', why: 'links for arm64 on arm64', command: 'aarch64-linux-gnu-gcc' },
     { name: 'gcc-x86-64-linux-gnu', why: 'links for x64 on arm64', command: 'x86_64-linux-gnu-gcc' },
   ],
   musl: [
