@@ -56,6 +56,13 @@ impl Fences {
     /// Relays a page of the server's own. Of one that can't be watched the guest hears that it is triggered.
     fn adopt(&mut self, id: u32, file: Option<BorrowedFd<'_>>) -> Result<(), SubmitError> {
         self.check_new(id)?;
+        // A guest that takes nothing, and adopts and destroys what is triggered, must not pile up news.
+        for (id, event) in self.outbox.take() {
+            self.note(id, event);
+        }
+        if self.messages.len() >= FUTEXES_MAX {
+            return Err(SubmitError::NoSuchItem { id });
+        }
         let fence = file.map(Fence::open).and_then(Result::ok).filter(Fence::is_sealed);
         let adopted = fence.is_some_and(|fence| self.links.adopt(id, fence).is_ok());
         if !adopted {

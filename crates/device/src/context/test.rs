@@ -254,3 +254,10 @@ fn what_holds_no_fence_that_could_be_watched_is_said_to_be_triggered() {
     }
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_guest_that_adopts_without_end_and_takes_nothing_is_stopped() {
+    let (mut context, _there, _map) = relaying();
+    let adopted = (0..).take_while(|_| adopt(&mut context, 77).is_ok()).take(5000).count();
+    assert_eq!(adopted, crate::resources::FUTEXES_MAX);
+}
