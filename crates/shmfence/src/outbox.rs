@@ -59,11 +59,6 @@ impl Outbox {
         !self.waits.load(Ordering::Acquire)
     }
 
-    /// What [`Outlet::put_with`] does with an event that is there.
-    pub fn put(&self, id: u32, event: Event) {
-        self.put_with(id, &mut || Some(event));
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Event)>> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,7 +97,7 @@ mod tests {
         let outbox = Outbox::new(move || _ = counter.fetch_add(1, Ordering::Relaxed));
         for round in 1..=3 {
             assert!(outbox.is_empty() && outbox.take().is_empty());
-            (0..5).for_each(|id| outbox.put(id, Event::Send(Message::Signal)));
+            (0..5).for_each(|id| outbox.put_with(id, &mut || Some(Event::Send(Message::Signal))));
             assert_eq!(notified.load(Ordering::Relaxed), round);
             let ids: Vec<_> = outbox.take().iter().map(|(id, _)| *id).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4]);
