@@ -17,7 +17,7 @@ use crate::limits::{EXTENSION_NAME_MAX, PENDING_MAX};
 use crate::pending::{Answer, Pending};
 use crate::policy::{Enforcer, Ruling};
 use crate::provided::Wanted;
-use crate::segments::{Attach, Attached};
+use crate::segments::Attach;
 use crate::session::{Next, Progress, Session, Violation};
 
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct ClientStream<F> {
     pub(crate) sequence: u64,
     /// The last request that may have a reply and is not remembered: those of extensions, as a rule.
     pub(crate) unremembered: u64,
+    /// The last request that the policy has let through.
+    passed_policy: u64,
     big_requests: bool,
     pub(crate) descriptors: Queue<F>,
 }
@@ -41,6 +43,7 @@ impl<F> ClientStream<F> {
             position: 0,
             sequence: 0,
             unremembered: 0,
+            passed_policy: 0,
             big_requests: false,
             descriptors: Queue::new(),
         }
@@ -100,13 +103,9 @@ impl<F> Session<F> {
                 // Never beyond the request: what follows it is the next one's.
                 let own = usize::try_from(head.len).unwrap_or(usize::MAX).min(rest.len());
                 let Some(rest) = rest.get_mut(..own) else { break };
-                // A request whose segment, descriptor or fence has been seen to meanwhile has passed the policy before.
-                let resumed = !matches!(self.attached, Attached::Unknown)
-                    || self.provided.is_answered()
-                    || !self.fences.is_unasked();
+                let resumed = self.client.passed_policy == self.client.sequence + 1;
                 // Of an extension that is hidden, rules say nothing.
-                let ruled = ruled && !resumed && class != Class::Unlearnt;
-                let verdict = if ruled {
+                let verdict = if ruled && !resumed && class != Class::Unlearnt {
                     self.rule(class, head, rest, at, marks)
                 } else {
                     self.judge(class, head, rest, at, marks)
@@ -186,23 +185,22 @@ impl<F> Session<F> {
         at: usize,
         marks: &mut Marks<F>,
     ) -> Verdict {
-        // A request is looked at once: what else might hold it up comes first.
+        // Each request is ruled once, or it would be counted twice: what would hold up a refusal comes first.
         if matches!(class, Class::Known(_)) && !has(rest, head, DESCRIPTOR_REQUEST_MAX) {
             return Verdict::Hold;
         }
-        if class != Class::Plain && self.pending.len() >= PENDING_MAX {
+        if self.pending.len() >= PENDING_MAX {
             return Verdict::Stall;
         }
         let Some(enforcer) = &mut self.enforcer else { return Verdict::Hold };
-        let ruling = enforcer.rule(head, rest, &self.standing);
-        if self.pending.len() >= PENDING_MAX && matches!(ruling, Ruling::Deny(..) | Ruling::Blank) {
-            return Verdict::Stall;
-        }
-        match ruling {
+        match enforcer.rule(head, rest, &self.standing) {
             Ruling::Hold => Verdict::Hold,
             Ruling::Stall => Verdict::Stall,
-            Ruling::Pass if class == Class::Plain => Verdict::Pass(None),
-            Ruling::Pass => self.judge(class, head, rest, at, marks),
+            Ruling::Pass => {
+                // It may be held up still.
+                self.client.passed_policy = self.client.sequence + 1;
+                self.judge(class, head, rest, at, marks)
+            }
             Ruling::Deny(code, value) => {
                 self.close_descriptors(class, head, rest);
                 self.refuse(head, rest, code, value)

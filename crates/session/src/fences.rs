@@ -90,11 +90,6 @@ impl Default for LinkedFences {
 }
 
 impl LinkedFences {
-    /// Whether the caller has answered nothing that has not been used.
-    pub(crate) fn is_unasked(&self) -> bool {
-        self.answer == Answer::Unasked
-    }
-
     pub(crate) fn answer(&mut self, result: Result<(), u8>) {
         self.answer = result.map_or_else(Answer::Refused, |()| Answer::Linked);
     }

@@ -60,11 +60,6 @@ impl<F> Provided<F> {
     pub(crate) fn answer(&mut self, descriptor: Option<F>) {
         self.answer = descriptor.map_or(Provision::Refusal, Provision::Descriptor);
     }
-
-    /// Whether the request at hand has been answered by the caller.
-    pub(crate) const fn is_answered(&self) -> bool {
-        !matches!(self.answer, Provision::Unasked)
-    }
 }
 
 impl<F> Session<F> {

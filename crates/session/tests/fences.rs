@@ -5,7 +5,9 @@
 
 mod support;
 
-use session::{FENCES_DYING_MAX, FENCES_MAX, FenceAction, Next, Wanted};
+use std::sync::Arc;
+
+use session::{FENCES_DYING_MAX, FENCES_MAX, FenceAction, Next, Policy, Side, Wanted};
 use support::{BLOBS, LINKED, MEMORY, Run, Wire, both_orders};
 use x11_wire::ByteOrder;
 
@@ -20,7 +22,10 @@ const BAD_ALLOC: u8 = 11;
 
 /// A session that has used six sequence numbers.
 fn run(order: ByteOrder) -> Run {
-    let mut run = Run::new(order, LINKED);
+    learnt(Run::new(order, LINKED))
+}
+
+fn learnt(mut run: Run) -> Run {
     [("DRI3", DRI3), ("SYNC", SYNC), ("Present", PRESENT), ("BIG-REQUESTS", BIG)]
         .iter()
         .for_each(|(name, major)| run.learn(name, *major));
@@ -276,6 +281,36 @@ fn a_fence_that_the_server_exports_is_linked_from_its_reply_on() {
         run.client(&sync(wire, 17, &[NAME]));
         round_trip(&mut run);
         assert_eq!(run.fence_actions.last(), Some(&FenceAction::Destroyed { id: FIRST }));
+    });
+}
+
+#[test]
+fn a_request_that_waits_for_an_answer_is_ruled_once() {
+    // Observes TriggerFence.
+    let words = [0, 0, 1, 15, 5, 0, 0, 0];
+    let policy = Policy::from_table(&words, vec!["SYNC".into()], vec!["rule".into()], vec![], String::new());
+    let policy = Arc::new(policy.unwrap());
+    both_orders(|order| {
+        let mut run = Run::fresh(order, LINKED);
+        run.session.stand_on(&Arc::new(Side::default()));
+        run.session.obey(&policy, vec![]);
+        let mut reply = run.wire.set_up_reply();
+        reply[12..16].copy_from_slice(&order.u32_bytes(0x20_0000));
+        reply[16..20].copy_from_slice(&order.u32_bytes(0x1f_ffff));
+        run.host(&reply);
+        let mut run = learnt(run);
+        let wire = run.wire;
+        let trigger = sync(wire, 15, &[NAME]);
+        run.client(&[export(wire, NAME), trigger.clone()].concat());
+        (0..3).for_each(|_| run.client(&[]));
+        assert_eq!(run.next, Next::Host);
+        run.session.host_descriptors([Some(5)]);
+        run.host(&wire.message(1, 1, 7, &[0; 24]));
+        run.client(&trigger);
+        assert_eq!(run.fence_actions, [FenceAction::Named { id: FIRST }; 2]);
+        let mut hits = vec![];
+        run.session.take_hits(|label, count| hits.push((label, count)));
+        assert_eq!(hits, [(0, 2)]);
     });
 }
 
