@@ -45,6 +45,20 @@ pub enum Event {
     Broken(Error),
 }
 
+impl Event {
+    /// Whether a later event of the same fence tells all that this one does. A trigger of a later epoch stands for the earlier one,
+    /// which means nothing any more ([`crate::relay`]).
+    pub(crate) fn is_superseded_by(self, later: Self) -> bool {
+        use relay::Message::Trigger;
+        matches!(
+            (self, later),
+            (Self::Send(Message::Signal), Self::Send(Message::Signal))
+                | (Self::Send(Message::Relay(Trigger { .. })), Self::Send(Message::Relay(Trigger { .. })))
+                | (Self::Broken(_), Self::Broken(_))
+        )
+    }
+}
+
 /// The linked fences of one channel. Dropping it ends all links.
 pub struct Links {
     watcher: Arc<Watcher>,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::links::{Event, Message};
+use crate::links::Event;
 
 /// What takes a channel's events, with their fences' ids: on the watcher's thread, so it must be brief. A plain function does.
 pub trait Outlet: Send + Sync {
@@ -65,15 +65,18 @@ impl Outbox {
 }
 
 impl Outlet for Outbox {
-    /// A signal of a fence whose last one still waits is the same: it will be sent later than both wakes. So what waits is bounded
-    /// by the number of fences, however slow its taker and however busy a client.
+    /// An event of a fence whose last one still waits takes its place: it will be sent later than both wakes. So what waits is
+    /// bounded by the number of fences, however slow its taker and however busy a client.
     fn put_with(&self, id: u32, make: &mut dyn FnMut() -> Option<Event>) {
         let mut events = self.lock();
         // First, and under the lock: whoever sees what `make` does finds the flag up, and then waits for the event.
         let waited = self.waits.swap(true, Ordering::AcqRel);
-        let event =
-            make().filter(|event| *event != Event::Send(Message::Signal) || !events.contains(&(id, *event)));
-        events.extend(event.map(|event| (id, event)));
+        if let Some(event) = make() {
+            match events.iter_mut().find(|(of, waiting)| *of == id && waiting.is_superseded_by(event)) {
+                Some((_, waiting)) => *waiting = event,
+                None => events.push((id, event)),
+            }
+        }
         let waits = !events.is_empty();
         self.waits.store(waits, Ordering::Release);
         drop(events);
@@ -86,7 +89,9 @@ impl Outlet for Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::links::Message;
+    use crate::relay;
     use std::sync::Arc;
     use std::sync::atomic::AtomicU32;
 
@@ -114,7 +119,7 @@ mod tests {
                     let mut make = || {
                         state.store(round, Ordering::Release);
                         std::thread::yield_now();
-                        Some(Event::Send(Message::Relay(crate::relay::Message::Trigger { epoch: round })))
+                        Some(Event::Send(Message::Relay(relay::Message::Trigger { epoch: round })))
                     };
                     outbox.put_with(0, &mut make);
                 }
@@ -122,10 +127,34 @@ mod tests {
             let (mut seen, mut taken) = (0, 0);
             while taken < 10_000 {
                 seen = state.load(Ordering::Acquire).max(seen);
-                taken += u32::try_from(outbox.take().len()).unwrap();
+                for (_, event) in outbox.take() {
+                    let Event::Send(Message::Relay(relay::Message::Trigger { epoch })) = event else {
+                        continue;
+                    };
+                    taken = epoch;
+                }
                 assert!(taken >= seen, "{seen} have happened, {taken} were found");
             }
         });
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded_by_the_number_of_fences() {
+        let outbox = Outbox::new(|| ());
+        let trigger = |epoch| Event::Send(Message::Relay(relay::Message::Trigger { epoch }));
+        for round in 1..=1_000 {
+            for id in 0..3 {
+                for event in [Event::Send(Message::Signal), trigger(round), Event::Broken(Error::NotSealed)] {
+                    outbox.put_with(id, &mut || Some(event));
+                }
+            }
+        }
+        let events = outbox.take();
+        assert_eq!(events.len(), 9);
+        assert!(
+            (0..3).all(|id| events.contains(&(id, trigger(1_000)))),
+            "the last one stands for all: {events:?}"
+        );
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::resources::FUTEXES_MAX;
 /// Called when a context has something to say about a fence: on another thread, and it must be brief.
 pub type FenceNotifier = Arc<dyn Fn() + Send + Sync>;
 
+/// Messages that a guest may leave untaken and still make fences: all that its fences can have to say at once, several times over.
+const UNTAKEN_MAX: usize = 4 * FUTEXES_MAX;
+
 /// The fences of one context.
 #[derive(Debug)]
 pub(super) struct Fences {
@@ -39,9 +42,7 @@ impl Fences {
     /// Its memory can be touched for ever: the files of a guest's `/dev/shm` are sealed against shrinking, and what else has
     /// not been is sealed here, or reached by the kernel alone.
     fn share(&mut self, id: u32, file: BorrowedFd<'_>) -> Result<(), SubmitError> {
-        if self.links.has(id) || self.links.len() >= FUTEXES_MAX {
-            return Err(SubmitError::NoSuchItem { id });
-        }
+        self.check_new(id)?;
         let fence = Fence::open(file).map_err(SubmitError::Fence)?;
         self.links.add_shared(id, fence).map_err(SubmitError::Fence)
     }
@@ -56,13 +57,6 @@ impl Fences {
     /// Relays a page of the server's own. Of one that can't be watched the guest hears that it is triggered.
     fn adopt(&mut self, id: u32, file: Option<BorrowedFd<'_>>) -> Result<(), SubmitError> {
         self.check_new(id)?;
-        // A guest that takes nothing, and adopts and destroys what is triggered, must not pile up news.
-        for (id, event) in self.outbox.take() {
-            self.note(id, event);
-        }
-        if self.messages.len() >= FUTEXES_MAX {
-            return Err(SubmitError::NoSuchItem { id });
-        }
         let fence = file.map(Fence::open).and_then(Result::ok).filter(Fence::is_sealed);
         let adopted = fence.is_some_and(|fence| self.links.adopt(id, fence).is_ok());
         if !adopted {
@@ -71,9 +65,15 @@ impl Fences {
         Ok(())
     }
 
-    fn check_new(&self, id: u32) -> Result<(), SubmitError> {
-        let is_new = is_futex_id(id) && !self.links.has(id) && self.links.len() < FUTEXES_MAX;
-        if is_new { Ok(()) } else { Err(SubmitError::NoSuchItem { id }) }
+    fn check_new(&mut self, id: u32) -> Result<(), SubmitError> {
+        // What a fence has to say waits once, but a guest that takes nothing could end one and make the next without end.
+        self.empty_outbox();
+        let has_room = self.links.len() < FUTEXES_MAX && self.messages.len() < UNTAKEN_MAX;
+        if has_room && is_futex_id(id) && !self.links.has(id) {
+            Ok(())
+        } else {
+            Err(SubmitError::NoSuchItem { id })
+        }
     }
 
     /// An id that is not known (any more) means nothing.
@@ -109,13 +109,19 @@ impl Fences {
         if self.messages.is_empty() {
             let mut events = vec![];
             self.links.look(|id, event| events.push((id, event)));
-            // Afterwards: what a look finds to be done is in there by then.
-            events.extend(self.outbox.take());
             for (id, event) in events {
                 self.note(id, event);
             }
+            // Afterwards: what a look finds to be done is in there by then.
+            self.empty_outbox();
         }
         self.messages.pop_front()
+    }
+
+    fn empty_outbox(&mut self) {
+        for (id, event) in self.outbox.take() {
+            self.note(id, event);
+        }
     }
 
     /// Whether there may be such a message before anything else happens.

@@ -256,8 +256,10 @@ fn what_holds_no_fence_that_could_be_watched_is_said_to_be_triggered() {
 }
 
 #[test]
-fn a_guest_that_adopts_without_end_and_takes_nothing_is_stopped() {
+fn a_guest_that_makes_fences_without_end_and_takes_nothing_is_stopped() {
     let (mut context, _there, _map) = relaying();
     let adopted = (0..).take_while(|_| adopt(&mut context, 77).is_ok()).take(5000).count();
-    assert_eq!(adopted, crate::resources::FUTEXES_MAX);
+    assert_eq!(adopted, 4 * crate::resources::FUTEXES_MAX);
+    let new = FenceCommand::New { id: FENCE, triggered: false };
+    assert_eq!(context.submit(&new.encode(), None), Err(SubmitError::NoSuchItem { id: FENCE }));
 }
