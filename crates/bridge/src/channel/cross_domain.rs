@@ -604,7 +604,7 @@ impl<D: Driver> Channel for CrossDomain<D> {
     }
 }
 
-/// Whether the host has carried out that SEND, having done all up to `last`.
+/// Whether the host has carried out that SEND, having done all up to `last`. Numbers wrap.
 pub(super) fn is_done(send: u32, last: u32) -> bool {
     last.wrapping_sub(send) < u32::MAX / 2
 }

@@ -10,6 +10,7 @@ use cross_domain::{Dialect, Identifier, IdentifierType};
 use sys::virtgpu::{BlobMem, Buffer};
 
 use super::RenderNode;
+use crate::channel::cross_domain::is_done;
 
 /// What one client's SENDs name.
 #[derive(Debug, Default)]
@@ -78,10 +79,8 @@ impl Buffers {
 
     /// Notes that all SENDs up to this number are done.
     pub(super) fn done(&mut self, node: &dyn RenderNode, last: u32) {
-        while let Some(at) = self
-            .0
-            .iter()
-            .position(|named| named.send.is_some_and(|send| last.wrapping_sub(send) < u32::MAX / 2))
+        while let Some(at) =
+            self.0.iter().position(|named| named.send.is_some_and(|send| is_done(send, last)))
         {
             let Use { buffer, .. } = self.0.swap_remove(at);
             self.close_unused(node, buffer.handle);

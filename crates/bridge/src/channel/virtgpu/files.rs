@@ -8,6 +8,8 @@ use cross_domain::dialect::x11bridge::{ID_TYPE_FILE, encode_import_file};
 use cross_domain::{ExportedFile, FILE_COMMAND_BYTES, Identifier};
 use sys::dev_shm::{self, Export};
 
+use crate::channel::cross_domain::is_done;
+
 /// What one client's SENDs name.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -74,8 +76,7 @@ impl Files {
 
     /// Notes that all SENDs up to this number are done.
     pub(super) fn done(&mut self, last: u32) {
-        let is_done = |send: u32| last.wrapping_sub(send) < u32::MAX / 2;
-        self.uses.retain(|named| !named.send.is_some_and(is_done));
+        self.uses.retain(|named| !named.send.is_some_and(|send| is_done(send, last)));
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use super::fence::is_signalled;
+use crate::channel::cross_domain::is_done;
 
 /// More than a round trip leaves behind: with hosts that only tell what was done before the POLL, two.
 const GROUP: usize = 3;
@@ -61,7 +62,7 @@ impl Window {
     /// Notes that all SENDs up to the number `last` are done.
     pub(super) fn done(&mut self, last: u32) {
         // Numbers wrap; a host that lies in this only fills the queue that its own machine needs.
-        while self.under_way.front().is_some_and(|(theirs, _)| last.wrapping_sub(*theirs) < u32::MAX / 2) {
+        while self.under_way.front().is_some_and(|(theirs, _)| is_done(*theirs, last)) {
             self.under_way.pop_front();
         }
     }
