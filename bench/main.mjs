@@ -8,14 +8,14 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { execFileSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
 import { Lab, buildTestkit } from '../scripts/lab.mjs';
-import { StepError, runScript, setup } from '../scripts/setup.mjs';
+import { runScript, setup } from '../scripts/setup.mjs';
 import { buildShims } from '../scripts/shims.mjs';
 import { buffersAreGood, measureBuffers, reportBuffers } from './buffers.mjs';
 import { startContenders } from './contenders.mjs';
 import { fencesAreGood, measureFences, reportFences } from './fences.mjs';
 import { measureAll } from './measure.mjs';
+import { options } from './options.mjs';
 import { measurePolicies, policiesAreGood, reportPolicies } from './policies.mjs';
 import { busyShare } from './process-stats.mjs';
 import { judge, report } from './report.mjs';
@@ -57,16 +57,6 @@ await runScript(async () => {
     await lab.close();
   }
 });
-
-function options() {
-  try {
-    return parseArgs({
-      options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, check: { type: 'boolean', default: false } },
-    }).values;
-  } catch (error) {
-    throw new StepError(`${/** @type {Error} */ (error).message}; the options are --quick, --json FILE and --check`);
-  }
-}
 
 function describeMachine() {
   const version = (/** @type {string} */ name) => execFileSync('dpkg-query', ['--show', '--showformat=${Package} ${Version}', name], { encoding: 'utf8' });

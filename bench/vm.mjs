@@ -10,11 +10,11 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildTestkit, CLI, Lab } from '../scripts/lab.mjs';
 import { ROOT, runScript, setup, StepError } from '../scripts/setup.mjs';
 import { buildShims } from '../scripts/shims.mjs';
 import { setUpVm } from '../scripts/vm-setup.mjs';
+import { options } from './options.mjs';
 import { busyShare } from './process-stats.mjs';
 import { ratio, table } from './report.mjs';
 
@@ -64,16 +64,6 @@ await runScript(async () => {
     await lab.close();
   }
 });
-
-function options() {
-  try {
-    return parseArgs({
-      options: { quick: { type: 'boolean', default: false }, json: { type: 'string' }, check: { type: 'boolean', default: false } },
-    }).values;
-  } catch (error) {
-    throw new StepError(`${/** @type {Error} */ (error).message}; the options are --quick, --json FILE and --check`);
-  }
-}
 
 /**
  * @param {Lab} lab
