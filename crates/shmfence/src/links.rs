@@ -255,6 +255,12 @@ impl Links {
         self.by_id.contains_key(&id)
     }
 
+    /// The epoch of a relay; `None` for an id that is not relayed.
+    pub fn epoch(&self, id: u32) -> Option<u32> {
+        let Some(Link::Relay { relay, .. }) = self.by_id.get(&id) else { return None };
+        Some(relay.epoch())
+    }
+
     /// Whether a fence of that id is linked by memory that both sides map.
     pub fn is_shared(&self, id: u32) -> bool {
         matches!(self.by_id.get(&id), Some(Link::Shared { .. }))

@@ -54,6 +54,11 @@ impl Outbox {
         std::mem::take(&mut events)
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Whether something waits.
     pub fn is_empty(&self) -> bool {
         !self.waits.load(Ordering::Acquire)

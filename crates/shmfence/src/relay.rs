@@ -230,6 +230,11 @@ impl<W: Word, S: StateCell> Relay<W, S> {
         self.end.word.trigger().map(|()| waiting)
     }
 
+    /// The epoch that this end is in.
+    pub fn epoch(&self) -> u32 {
+        epoch_of(self.end.state.load())
+    }
+
     /// How many triggers came too late to mean anything.
     pub const fn stale(&self) -> u64 {
         self.stale

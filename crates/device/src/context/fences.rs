@@ -1,14 +1,14 @@
 //! The X server's ends of a guest's fences: a page of the host's own for each that is relayed; and for each in memory that both
 //! map, nothing but its wake-ups.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
 use cross_domain::{ID_COMMAND_BYTES, encode_futex_signal_in_ring, is_futex_id};
 use shmfence::links::{Event, Message};
-use shmfence::{Fence, Links, Outbox, Watcher, relay};
+use shmfence::{Fence, Links, Outbox, Outlet, Watcher, relay};
 
 use super::{Context, SubmitError};
 use crate::resources::FUTEXES_MAX;
@@ -16,7 +16,8 @@ use crate::resources::FUTEXES_MAX;
 /// Called when a context has something to say about a fence: on another thread, and it must be brief.
 pub type FenceNotifier = Arc<dyn Fn() + Send + Sync>;
 
-/// Messages that a guest may leave untaken and still make fences: all that its fences can have to say at once, several times over.
+/// Events that a guest may leave untaken and still make fences: all that its fences can have to say at once, several times over. Each
+/// has a kind of event in the outbox once, but a guest that takes nothing could end one and make the next without end.
 const UNTAKEN_MAX: usize = 4 * FUTEXES_MAX;
 
 /// The fences of one context.
@@ -26,15 +27,17 @@ pub(super) struct Fences {
     outbox: Arc<Outbox>,
     /// Pages that the X server has not been handed yet.
     files: HashMap<u32, OwnedFd>,
-    /// What the guest has not heard of.
-    messages: VecDeque<[u8; ID_COMMAND_BYTES]>,
+    /// Relays whose page can't be watched (any more): they count as triggered in every epoch, so that nobody waits for ever.
+    lost: HashSet<u32>,
+    /// What the guest is told next, from the outbox.
+    events: VecDeque<(u32, Event)>,
 }
 
 impl Fences {
     fn new(notifier: FenceNotifier) -> Result<Self, shmfence::Error> {
         let outbox = Arc::new(Outbox::new(move || notifier()));
         let links = Links::new(Watcher::shared()?, Arc::<Outbox>::clone(&outbox));
-        Ok(Self { links, outbox, files: HashMap::new(), messages: VecDeque::new() })
+        Ok(Self { links, outbox, files: HashMap::new(), lost: HashSet::new(), events: VecDeque::new() })
     }
 
     /// Begins to carry the wake-ups of a fence in a file that the guest maps too. What can't be one is refused.
@@ -60,34 +63,47 @@ impl Fences {
         let fence = file.map(Fence::open).and_then(Result::ok).filter(Fence::is_sealed);
         let adopted = fence.is_some_and(|fence| self.links.adopt(id, fence).is_ok());
         if !adopted {
-            self.messages.push_back(FenceCommand::Trigger { id, epoch: 0 }.encode_in_ring());
+            self.lost.insert(id);
+            self.put(id, trigger(0));
         }
         Ok(())
     }
 
-    fn check_new(&mut self, id: u32) -> Result<(), SubmitError> {
-        // What a fence has to say waits once, but a guest that takes nothing could end one and make the next without end.
-        self.empty_outbox();
-        let has_room = self.links.len() < FUTEXES_MAX && self.messages.len() < UNTAKEN_MAX;
-        if has_room && is_futex_id(id) && !self.links.has(id) {
+    fn check_new(&self, id: u32) -> Result<(), SubmitError> {
+        let has_room = self.links.len() + self.lost.len() < FUTEXES_MAX && self.outbox.len() < UNTAKEN_MAX;
+        if has_room && is_futex_id(id) && !self.is_known(id) {
             Ok(())
         } else {
             Err(SubmitError::NoSuchItem { id })
         }
     }
 
+    fn is_known(&self, id: u32) -> bool {
+        self.links.has(id) || self.lost.contains(&id)
+    }
+
     /// An id that is not known (any more) means nothing.
     fn receive(&mut self, id: u32, message: Message) -> Result<(), SubmitError> {
-        let answer = self.links.receive(id, message).map_err(SubmitError::Fence)?;
+        let answer = match message {
+            Message::Relay(relay::Message::Reset { epoch }) if self.lost.contains(&id) => {
+                Some(trigger(epoch))
+            }
+            _ => self.links.receive(id, message).map_err(SubmitError::Fence)?,
+        };
         if let Some(answer) = answer {
-            self.note(id, Event::Send(answer));
+            self.put(id, answer);
         }
         Ok(())
     }
 
+    /// What waits in the outbox is bounded, whatever a guest does.
+    fn put(&self, id: u32, message: Message) {
+        self.outbox.put_with(id, &mut || Some(Event::Send(message)));
+    }
+
     /// Ends a link; whether there was one.
     pub(super) fn destroy(&mut self, id: u32) -> bool {
-        let known = self.links.has(id);
+        let known = self.links.has(id) | self.lost.remove(&id);
         self.links.destroy(id);
         self.files.remove(&id);
         known
@@ -106,43 +122,47 @@ impl Fences {
 
     /// The next message for the guest. Whatever the X server has triggered by now comes before what it has said by now.
     pub(super) fn next_message(&mut self) -> Option<[u8; ID_COMMAND_BYTES]> {
-        if self.messages.is_empty() {
-            let mut events = vec![];
-            self.links.look(|id, event| events.push((id, event)));
-            for (id, event) in events {
-                self.note(id, event);
-            }
+        if self.events.is_empty() {
+            self.links.look(|id, event| self.events.push_back((id, event)));
             // Afterwards: what a look finds to be done is in there by then.
-            self.empty_outbox();
+            self.events.extend(self.outbox.take());
         }
-        self.messages.pop_front()
-    }
-
-    fn empty_outbox(&mut self) {
-        for (id, event) in self.outbox.take() {
-            self.note(id, event);
+        while let Some((id, event)) = self.events.pop_front() {
+            if let Some(message) = self.message(id, event) {
+                return Some(message);
+            }
         }
+        None
     }
 
     /// Whether there may be such a message before anything else happens.
     pub(super) fn has_news(&self) -> bool {
-        !self.messages.is_empty() || !self.outbox.is_empty()
+        !self.events.is_empty() || !self.outbox.is_empty()
     }
 
-    fn note(&mut self, id: u32, event: Event) {
+    fn message(&mut self, id: u32, event: Event) -> Option<[u8; ID_COMMAND_BYTES]> {
         match event {
             // The watcher may have spoken of a fence whose link has ended since.
-            _ if !self.links.has(id) => {}
+            _ if !self.is_known(id) => None,
             Event::Send(Message::Relay(relay::Message::Trigger { epoch })) => {
-                self.messages.push_back(FenceCommand::Trigger { id, epoch }.encode_in_ring());
+                Some(FenceCommand::Trigger { id, epoch }.encode_in_ring())
             }
-            Event::Send(Message::Signal) => self.messages.push_back(encode_futex_signal_in_ring(id)),
+            Event::Send(Message::Signal) => Some(encode_futex_signal_in_ring(id)),
             // A server's end resets nothing.
-            Event::Send(Message::Relay(relay::Message::Reset { .. })) => {}
-            // The X server writes to it what no fence holds: whoever waits for it there goes on.
-            Event::Broken(_) => self.links.give_up(id),
+            Event::Send(Message::Relay(relay::Message::Reset { .. })) => None,
+            // The X server writes to it what no fence holds: whoever waits for it there goes on, and so does the guest.
+            Event::Broken(_) => {
+                let epoch = self.links.epoch(id);
+                self.links.give_up(id);
+                let epoch = epoch.filter(|_| self.lost.insert(id))?;
+                Some(FenceCommand::Trigger { id, epoch }.encode_in_ring())
+            }
         }
     }
+}
+
+fn trigger(epoch: u32) -> Message {
+    Message::Relay(relay::Message::Trigger { epoch })
 }
 
 impl Drop for Fences {

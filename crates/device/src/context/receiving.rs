@@ -34,6 +34,10 @@ impl Context {
             return None;
         }
         let received = if self.received > 0 { Ok(Outcome::Bytes(self.received)) } else { self.receive() };
+        // A message may go first, which must not hide it.
+        if let Err(errno) = &received {
+            self.ended(raw(*errno));
+        }
         if let Some(message) = self.fences.as_mut().and_then(Fences::next_message)
             && let Some(ring) = &self.ring
         {

@@ -1,6 +1,6 @@
 use super::*;
 use cross_domain::dialect::x11bridge::fence::FenceCommand;
-use cross_domain::{Message, SEND_HEADER_BYTES, encode_poll, encode_send_header};
+use cross_domain::{Message, SEND_HEADER_BYTES, encode_futex_destroy, encode_poll, encode_send_header};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use shmfence::Word;
 use std::os::fd::AsFd;
@@ -256,10 +256,64 @@ fn what_holds_no_fence_that_could_be_watched_is_said_to_be_triggered() {
 }
 
 #[test]
+fn a_fence_that_could_not_be_watched_is_triggered_again_after_each_reset_and_can_be_destroyed() {
+    let (mut context, _there, map) = relaying();
+    adopt(&mut context, 77).unwrap();
+    assert_eq!(next_message(&mut context, &map), TRIGGERED);
+    for epoch in 1..=3 {
+        context.submit(&FenceCommand::Reset { id: FENCE, epoch }.encode(), None).unwrap();
+        assert_eq!(
+            next_message(&mut context, &map),
+            TRIGGERED.replace("epoch: 0", &format!("epoch: {epoch}"))
+        );
+    }
+    context.submit(&encode_futex_destroy(FENCE), None).unwrap();
+    assert_eq!(context.end(), None, "the channel goes on");
+    let again = context.submit(&encode_futex_destroy(FENCE), None);
+    assert_eq!(again, Err(SubmitError::NoSuchItem { id: FENCE }));
+}
+
+#[test]
+fn a_page_that_the_server_spoils_is_triggered_for_the_guest_from_then_on() {
+    let (mut context, _there, map) = relaying();
+    let (server, file) = shmfence::Fence::create(false).unwrap();
+    let page = SharedMap::map(file.as_fd(), 4096).unwrap();
+    let resource = context.resources().import(file).unwrap();
+    adopt(&mut context, resource).unwrap();
+    context.submit(&FenceCommand::Reset { id: FENCE, epoch: 1 }.encode(), None).unwrap();
+    assert!(page.write(0, &77_u32.to_ne_bytes()));
+    // What sleeps on it, which is its watcher, has to wake up to see that.
+    server.wake(shmfence::word::ALL).unwrap();
+    while !context.has_news() {
+        std::thread::yield_now();
+    }
+    assert_eq!(next_message(&mut context, &map), TRIGGERED.replace("epoch: 0", "epoch: 1"));
+    context.submit(&FenceCommand::Reset { id: FENCE, epoch: 2 }.encode(), None).unwrap();
+    assert_eq!(next_message(&mut context, &map), TRIGGERED.replace("epoch: 0", "epoch: 2"));
+    context.submit(&encode_futex_destroy(FENCE), None).unwrap();
+}
+
+/// Makes and ends fences, each of which has something to say, and takes none of that between; how many until it is stopped.
+fn churn(context: &mut Context, ids: std::ops::Range<u32>) -> usize {
+    let steps = |id| {
+        let new = FenceCommand::Adopt { id, resource: 77 }.encode();
+        let resets = (1..=3).flat_map(move |epoch| FenceCommand::Reset { id, epoch }.encode());
+        [new.into_iter().chain(resets).collect(), encode_futex_destroy(id).to_vec()]
+    };
+    ids.flat_map(steps).take_while(|step| context.submit(step, None).is_ok()).count() / 2
+}
+
+#[test]
 fn a_guest_that_makes_fences_without_end_and_takes_nothing_is_stopped() {
+    let most = u32::try_from(4 * crate::resources::FUTEXES_MAX).unwrap();
     let (mut context, _there, _map) = relaying();
-    let adopted = (0..).take_while(|_| adopt(&mut context, 77).is_ok()).take(5000).count();
-    assert_eq!(adopted, 4 * crate::resources::FUTEXES_MAX);
-    let new = FenceCommand::New { id: FENCE, triggered: false };
-    assert_eq!(context.submit(&new.encode(), None), Err(SubmitError::NoSuchItem { id: FENCE }));
+    assert_eq!(churn(&mut context, FENCE..FENCE + 2 * most), most as usize);
+    let (mut context, _there, _map) = relaying();
+    for from in [FENCE, FENCE + most] {
+        assert_eq!(churn(&mut context, from..from + most), most as usize);
+        if !context.is_polled() {
+            context.submit(&encode_poll(), RING).unwrap();
+        }
+        assert_eq!(context.next_fence(), None, "what has ended has nothing to say");
+    }
 }
