@@ -29,6 +29,8 @@ const SYNC: u8 = 134;
 const PRESENT: u8 = 148;
 const NAME: u32 = 0x0020_0007;
 const BAD_MATCH: u8 = 8;
+const REPLY: u8 = 1;
+const EVENT: u8 = 2;
 
 /// A client and its server, which relay fences, and a process with libxshmfence beside each.
 struct Ends {
@@ -283,13 +285,41 @@ fn a_client_that_waits_for_a_fence_and_reads_nothing_goes_on() {
     let page = ends.make(NAME, &file);
     server.map(0, &page).unwrap();
     ends.present(NAME);
+    while_nothing_is_read(ends, REPLY, || {
+        client.tell("await 0").unwrap();
+        server.ask("trigger 0").unwrap();
+        client.answer().unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_reads_nothing_triggers_its_own_fence_for_the_server() {
+    let (mut ends, mut client, mut server) = (ends(ByteOrder::Little), peer(), peer());
+    let file = client.alloc(0).unwrap();
+    let page = ends.make(NAME, &file);
+    server.map(0, &page).unwrap();
+    server.tell("await 0").unwrap();
+    server.until_asleep().unwrap();
+    while_nothing_is_read(ends, EVENT, || {
+        client.ask("trigger 0").unwrap();
+        server.answer().unwrap();
+    });
+}
+
+/// Does something while the server sends packets of that kind and the client takes none. Replies as long as these go past the
+/// bridge's own buffer, events through it.
+fn while_nothing_is_read(ends: Ends, kind: u8, body: impl FnOnce()) {
     let Ends { client: connection, server: mut stream, lab } = ends;
     let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // More than all buffers on the way hold.
         scope.spawn(|| {
+            let mut packets = stream.reply_bytes(0, &[], &vec![0; 1 << 16]);
+            if kind == EVENT {
+                packets = [&[EVENT][..], &packets[1..4], &[0; 28]].concat().repeat(2048);
+            }
             while !enough.load(Relaxed) {
-                stream.stream.send(&stream.reply_bytes(0, &[], &vec![0; 1 << 16])).unwrap();
+                stream.stream.send(&packets).unwrap();
             }
         });
         until("the client's socket is full", || {
@@ -297,11 +327,11 @@ fn a_client_that_waits_for_a_fence_and_reads_nothing_goes_on() {
             sleep(Duration::from_millis(100));
             before > 0 && lab.bridge.stats().totals.bytes_to_client == before
         });
-        client.tell("await 0").unwrap();
-        server.ask("trigger 0").unwrap();
-        client.answer().unwrap();
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // Or the thread above would go on for ever.
         enough.store(true, Relaxed);
         drop(connection);
+        done.unwrap();
     });
 }
 

@@ -299,23 +299,6 @@ impl<D: Driver> CrossDomain<D> {
         Some(Identifier { id, id_type, size: 0 })
     }
 
-    /// Submits what there is to say of fences; whether that is all. It counts for no SEND.
-    fn tell_of_fences(&mut self) -> Result<bool, ChannelError> {
-        let Some(fences) = &mut self.fences else { return Ok(true) };
-        let last = self.sends.wrapping_sub(self.prepared);
-        loop {
-            let commands = fences.commands();
-            if commands.is_empty() {
-                return Ok(true);
-            }
-            let done = self.driver.send(commands, last)?;
-            if done == 0 {
-                return Ok(false);
-            }
-            fences.submitted(done);
-        }
-    }
-
     /// Looks for the next message when the last one has been taken. A failure is final, and told every time.
     fn advance(&mut self) -> Result<Outcome, ChannelError> {
         if let Some(failure) = &self.failure {
@@ -467,6 +450,22 @@ impl<D: Driver> Channel for CrossDomain<D> {
 
     fn look_at_fences(&mut self) -> bool {
         self.fences.as_mut().is_some_and(Fences::look)
+    }
+
+    fn tell_of_fences(&mut self) -> Result<bool, ChannelError> {
+        let Some(fences) = &mut self.fences else { return Ok(true) };
+        let last = self.sends.wrapping_sub(self.prepared);
+        loop {
+            let commands = fences.commands();
+            if commands.is_empty() {
+                return Ok(true);
+            }
+            let done = self.driver.send(commands, last)?;
+            if done == 0 {
+                return Ok(false);
+            }
+            fences.submitted(done);
+        }
     }
 
     fn relieve_fences(&mut self) -> bool {

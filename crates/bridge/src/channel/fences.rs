@@ -23,6 +23,8 @@ use crate::bell::Bell;
 
 /// Fences that are looked at while the client's thread does not sleep: one each for the buffers that a client may have under way.
 const AWAITED_MAX: usize = 4;
+/// Files that are kept for clients that ask for one: all clients share the process's descriptors.
+const FILES_MAX: usize = 64;
 
 /// What became of a client's fences, or of all clients'.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +57,8 @@ pub(super) struct Fences {
     /// Those that requests have named last and that have not been triggered since, of which a look may tell before the host does.
     awaited: VecDeque<u32>,
     crowded_out: u64,
-    /// The clients' own files, for who asks for one; none where the process has no room for another descriptor.
+    /// The client's own files, for when it asks for one; of the fences beyond [`FILES_MAX`], and where the process has no room for another
+    /// descriptor, there is none.
     files: HashMap<u32, OwnedFd>,
 }
 
@@ -99,20 +102,22 @@ impl Fences {
             Error::Os { .. } => BAD_ALLOC,
             _ => BAD_MATCH,
         })?;
-        self.files.extend(file.try_clone_to_owned().ok().map(|file| (id, file)));
+        self.keep_file(id, file);
         Ok(())
     }
 
+    fn keep_file(&mut self, id: u32, file: BorrowedFd<'_>) {
+        if self.files.len() < FILES_MAX {
+            self.files.extend(file.try_clone_to_owned().ok().map(|file| (id, file)));
+        }
+    }
+
     /// Relays a fence that the server has made, whose page the host knows as that resource; returns the file of the client's page.
+    /// That begins as one that is not triggered, and if the server's is, the host says so a moment after the client has it.
     pub(super) fn adopt(&mut self, id: u32, resource: u32) -> Result<OwnedFd, Error> {
         let (fence, file) = Fence::create(false)?;
-        let os = |error: std::io::Error| Error::Os {
-            op: "keeping the file of a fence open",
-            errno: Errno::from_io_error(&error).unwrap_or(Errno::MFILE),
-        };
-        let kept = file.try_clone().map_err(os)?;
         self.links.add_client(id, fence)?;
-        self.files.insert(id, kept);
+        self.keep_file(id, file.as_fd());
         self.put(FenceCommand::Adopt { id, resource });
         Ok(file)
     }
@@ -235,8 +240,9 @@ impl Fences {
             let Some(id) = self.awaited.pop_front() else { break };
             let is_page = self.pages.contains_key(&id);
             match if is_page { Ok(self.look_at_page(id)) } else { self.links.look_at_shared(id) } {
-                Ok(true) => {}
-                Ok(false) => self.awaited.push_back(id),
+                // A page that was found to be broken has ended its link.
+                Ok(false) if self.links.has(id) => self.awaited.push_back(id),
+                Ok(_) => {}
                 Err(error) => self.tell(id, Err(error)),
             }
         }

@@ -129,6 +129,11 @@ pub trait Channel {
         false
     }
 
+    /// Submits what there is to say of linked fences; whether that is all. It counts for no SEND. Sending and receiving do so by themselves.
+    fn tell_of_fences(&mut self) -> Result<bool, ChannelError> {
+        Ok(true)
+    }
+
     /// Lets go of who sleeps on a linked fence that the host may have triggered: what it says of them waits behind bytes that the
     /// client does not take, maybe because it waits for a fence. Whether to call it again soon.
     fn relieve_fences(&mut self) -> bool {

@@ -397,6 +397,12 @@ impl<'a> Relay<'a> {
     /// Host → client: sends what is ready, then receives more. Whether anything moved.
     fn step_down(&mut self) -> bool {
         if self.downlink.is_ready() && !self.client_gone {
+            // The client's own triggers go on while it reads nothing.
+            if !self.host_over
+                && let Err(error) = self.channel.tell_of_fences()
+            {
+                self.end_host(&error);
+            }
             return self.send_down();
         }
         if self.host_over {
@@ -482,8 +488,10 @@ impl<'a> Relay<'a> {
     fn hear(&mut self, bytes: usize) {
         self.heard = true;
         self.forerunner = None;
-        // One that has gone meanwhile waits for nothing but the server's end.
-        self.deadline = self.client_done.then(|| Instant::now() + LINGER_MAX);
+        // One that has gone meanwhile waits for nothing but the server's end, and a bridge that stops not even for that.
+        if !self.is_ending() {
+            self.deadline = self.client_done.then(|| Instant::now() + LINGER_MAX);
+        }
         let answer = self.downlink.room().get(..bytes).unwrap_or_default();
         if answer.first() != Some(&SET_UP_SUCCESS) {
             let words = answer.get(REPLY_HEADER..).unwrap_or_default();

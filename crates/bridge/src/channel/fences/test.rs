@@ -262,3 +262,21 @@ fn a_client_that_truncates_its_file_loses_its_page() {
     fences.wake(ID);
     assert_eq!((awaited(&mut fences), fences.pages.len()), (encode_futex_destroy(ID).to_vec(), 0));
 }
+
+#[test]
+fn files_are_kept_for_so_many_fences_and_their_ends_make_room() {
+    let mut fences = Fences::new().unwrap();
+    let ids = ID..ID + u32::try_from(FILES_MAX).unwrap() + 2;
+    for id in ids.clone() {
+        let (_fence, file) = Fence::create(false).unwrap();
+        fences
+            .link(id, file.as_fd(), FenceLink::Relayed { device: None, crowded_out: false, page: None }, 8)
+            .unwrap();
+        if id == ids.end - 2 {
+            fences.act(FenceAction::Destroyed { id: ID });
+        }
+    }
+    let kept: Vec<_> = ids.clone().filter(|id| fences.file(*id).is_some()).collect();
+    let last_but_one = ids.end - 2;
+    assert_eq!(kept, ids.filter(|id| *id != ID && *id != last_but_one).collect::<Vec<_>>());
+}
