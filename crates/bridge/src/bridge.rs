@@ -100,7 +100,7 @@ impl Options {
         }
         if self.socket.is_some() && self.display.is_some() {
             let why =
-                "a bridge serves a display or listens on a socket of another path; name one of them".into();
+                "a bridge serves a display or listens on a socket of another path, and both are named; leave one out".into();
             return Err(Error::InvalidOption { why });
         }
         self.live.check()

@@ -83,6 +83,7 @@ impl Error {
             Self::Channel { .. } | Self::PolicyUntold { .. } => "channel-unavailable",
             Self::DisplayTaken { .. } => "display-taken",
             Self::NoFreeDisplay => "no-free-display",
+            Self::Socket { errno: Errno::ADDRINUSE | Errno::EXIST, .. } => "socket-taken",
             Self::Display { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. }
             | Self::Socket { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
             Self::InvalidOption { .. } | Self::Socket { .. } => "invalid-option",
@@ -108,6 +109,7 @@ impl Error {
             self,
             Self::DisplayTaken { .. }
                 | Self::NoFreeDisplay
+                | Self::Socket { errno: Errno::ADDRINUSE | Errno::EXIST, .. }
                 | Self::PolicyUntold { .. }
                 | Self::Traced
                 | Self::Os { .. }

@@ -40,7 +40,7 @@ impl Error {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::InvalidOption { .. } => "invalid-option",
-            Self::SocketTaken { .. } => "socket-taken",
+            Self::SocketTaken { .. } | Self::Socket { errno: Errno::EXIST, .. } => "socket-taken",
             Self::Socket { errno: Errno::ACCESS | Errno::PERM | Errno::ROFS, .. } => "permission-denied",
             Self::Socket { .. } | Self::Os { .. } => "os",
         }
@@ -53,7 +53,7 @@ impl Error {
 
     /// Whether the same call may work later.
     pub const fn retry(&self) -> bool {
-        matches!(self, Self::SocketTaken { .. } | Self::Os { .. })
+        matches!(self, Self::SocketTaken { .. } | Self::Socket { errno: Errno::EXIST, .. } | Self::Os { .. })
     }
 }
 
