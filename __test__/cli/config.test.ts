@@ -25,7 +25,7 @@ describe('the configuration', () => {
     assert.match(stdout, line(`spin = "off" +# ${file}:1`));
     assert.match(stdout, line('log-level = "info" +# \\$X11BRIDGE_LOG_LEVEL'));
     assert.match(stdout, line('clients-max = 3 +# --clients-max'));
-    assert.match(stdout, line('host-display = ":77" +# default: \\$DISPLAY'));
+    assert.match(stdout, line('# host-display = ":77" +# default: \\$DISPLAY'));
     writeFileSync(folder.file('shown.toml'), stdout);
     assert.deepEqual(await x11bridge(['config', 'check', folder.file('shown.toml')]), { code: 0, signal: null, stdout: `${folder.file('shown.toml')}: no faults\n`, stderr: '' });
   });

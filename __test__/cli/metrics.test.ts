@@ -99,14 +99,8 @@ describe('the figures for Prometheus', () => {
   });
 
   for (const where of ['', 'on', '65536', '127.0.0.1', ':9600', '127.0.0.1:x', 'a b:1']) {
-    it(`are refused or missed at ${JSON.stringify(where)}`, async () => {
-      if (where === '65536') {
-        const { command } = await start('--metrics', where);
-        await using _ = command;
-        assert.match(command.stderr, /there is no port above 65535/);
-      } else {
-        assert.equal((await x11bridge(['serve', '--host-display', ':0', '--metrics', where])).code, 2);
-      }
+    it(`are refused at ${JSON.stringify(where)}`, async () => {
+      assert.equal((await x11bridge(['serve', '--host-display', ':0', '--metrics', where])).code, 2);
     });
   }
 });

@@ -12,7 +12,7 @@ export async function findBridge({ display, runtimeDir }: Looking, env: NodeJS.P
   const given = readSources(runtimeDir === undefined ? {} : { runtimeDir }, env);
   if (given.isErr()) return err(given.error);
   const folder = runtimeDirPath(given.value.runtimeDir?.value as string | undefined, env);
-  if (display !== undefined) return /^(:\d+|\/.+)$/.test(display) ? ControlClient.connect(folder, display) : err(failure('invalid-option', `the display must be one such as :1, or the path of a guard's socket, not ${JSON.stringify(display)}`));
+  if (display !== undefined) return /^(:\d+|\/.+)$/.test(display) ? ControlClient.connect(folder, display) : err(failure('invalid-option', `the display must be one such as :1, or the absolute path of a guard's or a host's socket, not ${JSON.stringify(display)}`));
   const found = await connected(folder);
   const own = found.find((client) => client.display === env['DISPLAY']?.replace(/\.\d+$/, ''));
   const only = own ?? (found.length === 1 ? found[0] : undefined);
@@ -26,6 +26,6 @@ async function connected(folder: string): Promise<ControlClient[]> {
 }
 
 function noneOrMany(displays: readonly string[], folder: string): BridgeError {
-  if (displays.length === 0) return failure('not-running', `no bridge of yours runs with the runtime directory ${folder}: start one, or name another directory with --runtime-dir`);
+  if (displays.length === 0) return failure('not-running', `no bridge of yours runs with the runtime directory ${folder}: start one, name another directory with --runtime-dir, or the socket of a guard or a host by its path`);
   return failure('invalid-option', `there are bridges on displays ${displays.join(', ')}: name the one that is meant`);
 }

@@ -11,7 +11,7 @@ export interface Looking {
 }
 
 const WHICH_HELP = `
-Without DISPLAY it is the bridge of $DISPLAY, or the only one of yours that runs.`;
+Without DISPLAY it is the bridge of $DISPLAY, or the only one of yours that serves a display.`;
 const EXIT_HELP = `
 Exit codes: 0 success, 1 when no bridge answers, 2 wrong usage.`;
 
@@ -65,7 +65,7 @@ export function lookingCommands(program: Command, outcome: Outcome): void {
 function looking(program: Command, name: string, description: string): Command {
   return subcommand(program, name)
     .description(description)
-    .argument('[display]', "the display that the bridge serves, such as :1, or the path of a guard's socket")
+    .argument('[display]', "the display that the bridge serves, such as :1, or the absolute path of a guard's or a host's socket")
     .option('--runtime-dir <DIR>', 'the runtime directory of the bridge (default: that of your settings)')
     .addHelpText('after', WHICH_HELP + EXIT_HELP);
 }

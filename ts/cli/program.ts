@@ -62,7 +62,7 @@ const CONFIG_HELP = `
 Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
 
 const CONFIG_SHOW_HELP = `
-The text is a configuration file itself. With the options of "serve" it shows what would hold then.
+The text is a configuration file itself, with defaults as comments. With the options of "serve" it shows what would hold then.
 Exit codes: 0 success, 1 when a file has faults, 2 wrong usage.`;
 
 const CONFIG_CHECK_HELP = `
@@ -100,7 +100,7 @@ export function createProgram(outcome: Outcome): Command {
   const program = new Command('x11bridge')
     .description('Carries X11 clients to an X server.')
     .version(packageVersion(), '--version', 'print the version')
-    .helpOption('--help', 'print this help')
+    .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .enablePositionalOptions()
     .exitOverride()

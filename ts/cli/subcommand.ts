@@ -10,7 +10,7 @@ export interface Outcome {
 
 /** Adds a command below another. */
 export function subcommand(parent: Command, name: string): Command {
-  const command = parent.createCommand(name).copyInheritedSettings(parent).helpOption('--help', 'print this help').helpCommand(false);
+  const command = parent.createCommand(name).copyInheritedSettings(parent).helpOption('-h, --help', 'print this help').helpCommand(false);
   const path = parent.parent === null ? [parent.name(), name] : [parent.parent.name(), parent.name(), name];
   command.configureOutput({ outputError: complaintOf(path.join(' ')) });
   parent.addCommand(command);

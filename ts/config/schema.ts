@@ -13,6 +13,8 @@ const DISPLAY_MAX = 65_535 - 6000;
 const SPIN_MICROS_MAX = 1000;
 /** The addon's own limit: every client needs descriptors and threads, which a process has no more of. */
 const CLIENTS_MAX = 65_536;
+/** A port up to 65535, behind a host or not. */
+const PORT = /^(?:[\w.-]+:|\[[\da-fA-F:.]+\]:)?(?:\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])$/;
 /** A server that takes longer is not there; a shorter limit would not let a busy one answer. In seconds. */
 const HOST_TIMEOUT = { min: 0.1, max: 600 };
 
@@ -52,7 +54,7 @@ export const SCHEMA: Schema = {
   socket: {
     key: 'socket',
     argument: 'PATH',
-    help: 'absolute path of a socket to listen on in place of a display; who may open it may connect, and needs no cookie',
+    help: 'absolute path of a socket to listen on in place of a display, to be seen elsewhere as /tmp/.X11-unix/XN, since few programs open another path; who may open it may connect, and needs no cookie',
     fallback: 'none, a display is served',
     standard: () => undefined,
     type: textual('an absolute path', { paths: 'file', pattern: /^\// }),
@@ -133,7 +135,7 @@ export const SCHEMA: Schema = {
     key: 'policy',
     argument: 'open|guest|isolated|FILE',
     help: 'what clients may do: a preset, or a file with rules, by its path or its name in the folder policies of the configuration',
-    fallback: 'open',
+    fallback: 'open; of "x11bridge guard": guest',
     standard: 'open',
     type: { ...textual('open, guest, isolated, or the path or name of a file with rules', { paths: 'file' }), words: PRESET_NAMES },
     applies: 'request',
@@ -182,10 +184,10 @@ export const SCHEMA: Schema = {
   metrics: {
     key: 'metrics',
     argument: 'off|unix|[HOST:]PORT',
-    help: 'where Prometheus may ask for the figures: a Unix socket in the runtime directory, or a TCP port, of this machine alone unless HOST says other',
+    help: 'where Prometheus may ask for the figures: a Unix socket in the runtime directory, or beside the socket of a guard or a host, or a TCP port, of this machine alone unless HOST says other',
     fallback: 'off',
     standard: 'off',
-    type: wordsOr({ off: undefined, unix: 'unix' }, textual('a port such as "9600" or "127.0.0.1:9600"', { pattern: /^(?:[\w.-]+:|\[[\da-fA-F:.]+\]:)?\d{1,5}$/ })),
+    type: wordsOr({ off: undefined, unix: 'unix' }, textual('a port such as "9600" or "127.0.0.1:9600"', { pattern: PORT })),
     applies: 'now',
     of: 'command',
   },
@@ -228,7 +230,7 @@ export function jsonSchema(): JsonSchema {
     properties: {
       ...(Object.fromEntries(properties) as JsonSchema),
       bridge: {
-        description: 'one of several bridges of "x11bridge serve", with what is its own; what stands above holds for all',
+        description: 'one of several bridges of "x11bridge serve" or "x11bridge guard", with what is its own; what stands above holds for all',
         type: 'array',
         items: { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties.filter(([key]) => key !== SCHEMA.logLevel.key)) as JsonSchema },
       },

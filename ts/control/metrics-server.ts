@@ -10,7 +10,6 @@ import type { BridgeStatus } from './protocol.js';
 
 const CONNECTIONS_MAX = 16;
 const REQUEST_BYTES_MAX = 8192;
-const PORT_MAX = 65_535;
 
 type Address = { readonly path: string } | { readonly host: string; readonly port: number };
 
@@ -37,7 +36,6 @@ export class MetricsServer {
     const address = addressOf(where, path);
     return new Promise((resolve) => {
       if ('path' in address) rmSync(address.path, { force: true });
-      else if (address.port > PORT_MAX) return resolve(err(unusable(where, `there is no port above ${PORT_MAX}`)));
       const server = createServer({ maxHeaderSize: REQUEST_BYTES_MAX }, (request, response) => void answer(request, response, status));
       server.maxConnections = CONNECTIONS_MAX;
       server.once('error', (error) => resolve(err(unusable(where, 'code' in error ? String(error.code) : error.message))));

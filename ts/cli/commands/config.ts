@@ -12,7 +12,7 @@ import { complain, complainAbout, say } from '../terminal.js';
 import { jsonLine } from '../units.js';
 
 /**
- * Prints every setting with its value and where it came from; the text is itself a configuration file.
+ * Prints every setting with its value and where it came from; the text is itself a configuration file, which sets what is not a default.
  * @returns the exit code
  */
 export function showConfig({ json, ...flags }: Invocation): number {
@@ -71,7 +71,9 @@ function asText(all: Effective): string[] {
     const { key, fallback } = SCHEMA[name];
     const given = all[name];
     if (given === undefined) return [`# ${key}`, `not set: ${fallback}`];
-    return [`${key} = ${JSON.stringify(given.value)}`, given.origin.from === 'default' ? `default: ${fallback}` : originText(given.origin)];
+    const line = `${key} = ${JSON.stringify(given.value)}`;
+    // A default in a file would be a choice, where commands differ in their defaults.
+    return given.origin.from === 'default' ? [`# ${line}`, `default: ${fallback}`] : [line, originText(given.origin)];
   });
   const width = Math.max(...lines.map(([setting]) => setting.length));
   return lines.map(([setting, origin]) => `${setting.padEnd(width)}  # ${origin}`);
